@@ -1,0 +1,99 @@
+"""The interface of a search index: the only thing the matcher knows of an engine.
+
+Belongs here: protocols and the values that cross them. Does not belong here: tantivy, OpenSearch.
+The embedded engine is the reference; another engine must give the same candidates and order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from search_api.matching.questions import Question
+
+
+@dataclass(frozen=True)
+class SearchDocument:
+    """One patient as both engines index them.
+
+    ``keys``: composite blocking keys. ``terms``: field name to exact terms, for non-fuzzy search
+    (the names are in ``documents.py``). ``numbers``: field name to integer, for ranges and
+    sorting. ``payload``: what the scorer needs, packed (``documents.py`` packs and unpacks).
+    ``open``: False for restricted patients, of whom no location term or key is present.
+    """
+
+    nhs_number: int
+    open: bool
+    keys: tuple[str, ...]
+    terms: dict[str, tuple[str, ...]]
+    numbers: dict[str, int]
+    payload: bytes
+    fingerprint: int
+
+
+@dataclass(frozen=True)
+class CandidateSet:
+    """Payloads of the candidates with their numbers, in a steady order."""
+
+    numbers: tuple[int, ...]
+    payloads: tuple[bytes, ...]
+    truncated: bool
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True)
+class KeyQuery:
+    """Composite keys to be ORed; ``open_only`` adds the restricted rule inside the query."""
+
+    keys: Sequence[str]
+    open_only: bool
+    limit: int
+    key_cap: int
+
+
+class IndexReader(Protocol):
+    """A published index, opened read-only. Safe to use from several threads."""
+
+    def candidates(self, query: KeyQuery) -> CandidateSet: ...
+
+    def select(self, question: Question, limit: int) -> CandidateSet:
+        """Non-fuzzy search: at most ``limit`` documents (ask one more than may be shown)."""
+        ...
+
+    def find(self, nhs_numbers: Sequence[int]) -> dict[int, SearchDocument]:
+        """Documents by number, for reconcile; ``keys`` and ``terms`` as indexed where stored."""
+        ...
+
+    def count(self) -> int: ...
+
+    def checksum(self) -> str:
+        """Order-free checksum (16 hex digits) over the fingerprints of all documents."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class IndexWriter(Protocol):
+    """An index under construction, in a place of its own, never one that is served."""
+
+    def add(self, documents: Iterable[SearchDocument]) -> int: ...
+
+    def delete(self, nhs_numbers: Sequence[int]) -> None: ...
+
+    def commit(self) -> None: ...
+
+
+class IndexEngine(Protocol):
+    """Makes writers and readers; ``location`` is a folder or a concrete index name."""
+
+    name: str
+
+    def create(self, location: Path) -> IndexWriter: ...
+
+    def branch(self, base: Path, location: Path) -> IndexWriter:
+        """A writer on a copy of a published index (hard links); the base stays untouched."""
+        ...
+
+    def open(self, location: Path) -> IndexReader: ...

@@ -1,0 +1,89 @@
+"""Settings: one class, one environment prefix (``NCRS_``), each setting documented and tested.
+
+Belongs here: every value an operator may change. Does not belong here: policy and weights, which
+are data files reviewed as such.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read once at start from the environment; nothing reads ``os.environ`` elsewhere."""
+
+    model_config = SettingsConfigDict(env_prefix="NCRS_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("data"), description="Folder of everything the product stores.")
+    drop: str | None = Field(None, description="Drop folder of the suppliers; default {home}/drop.")
+    index: str = Field("embedded", description="Search index: embedded, or an OpenSearch address.")
+    control_db: str | None = Field(None, description="Control database URL; default SQLite in the home.")
+    audit_db: str | None = Field(None, description="Audit database URL; default SQLite in the home.")
+
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, description="Port the API listens on.")
+    public_base: str = Field(
+        "https://api.service.nhs.uk/personal-demographics/FHIR/R4",
+        description="Base of fullUrl in answers; PDS's production address, as PDS itself answers.",
+    )
+
+    issuer: str = Field("http://127.0.0.1:8010", description="OIDC issuer whose tokens are accepted.")
+    jwks_url: str | None = Field(None, description="Key set address; default {issuer}/jwks. Pinned, never discovered.")
+    audience: str = Field("ncrs", description="Audience a token must name, alone.")
+    token_algorithms: tuple[str, ...] = Field(("RS512", "RS256", "ES256"), description="Signature algorithms accepted.")
+    token_max_age: int = Field(3600, description="Longest life (exp - iat) of an accepted token, seconds.")
+    token_leeway: int = Field(30, description="Clock difference allowed, seconds.")
+    jwks_min_refetch: int = Field(60, description="Shortest time between two fetches of the key set, seconds.")
+    user_assurance: tuple[str, ...] = Field(
+        ("AAL2", "AAL3"), description="Assurance levels a user token must have one of; missing is none."
+    )
+
+    max_results: int = Field(50, description="Most patients a healthcare worker's search returns (PDS: 50).")
+    candidate_limit: int = Field(200, description="Most candidates compared per question.")
+    key_cap: int = Field(2000, description="Most postings a blocking key may have before it is left out and counted.")
+    show_very_restricted: bool = Field(
+        False, description="Whether V records may be found by search (PDS documents nothing: pds.md 1.9)."
+    )
+    hard_limit_refuses: bool = Field(False, description="Refuse answers from a feed older than its hard limit.")
+    search_deadline_ms: int = Field(800, description="Budget of one search, milliseconds.")
+    body_limit: int = Field(1_000_000, description="Largest request body, bytes.")
+
+    build_memory_gb: float = Field(3.0, description="Memory limit given to DuckDB while building, GB.")
+    build_threads: int = Field(2, description="Threads used while building.")
+    retention: int = Field(3, description="Generations kept, the current one included.")
+    part_rows: int = Field(1_000_000, description="Rows a validated part holds at most.")
+    expansion_limit: int = Field(200, description="Largest ratio of unpacked to packed size of a data file.")
+    free_space_factor: float = Field(
+        2.5, description="Free disk wanted before a build, as a multiple of the last generation."
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    opensearch_password: SecretStr | None = Field(None, description="Password of the OpenSearch account.")
+
+    @property
+    def drop_folder(self) -> Path:
+        """Where suppliers deliver."""
+        return Path(self.drop) if self.drop else self.home / "drop"
+
+    @property
+    def generations_folder(self) -> Path:
+        """Where generations and the current marker live."""
+        return self.home / "generations"
+
+    @property
+    def control_url(self) -> str:
+        """Control database as an SQLAlchemy URL."""
+        return self.control_db or f"sqlite:///{(self.home / 'control.db').resolve()}"
+
+    @property
+    def audit_url(self) -> str:
+        """Audit database as an SQLAlchemy URL; with PostgreSQL both share one database."""
+        if self.audit_db:
+            return self.audit_db
+        if self.control_db and not self.control_db.startswith("sqlite"):
+            return self.control_db
+        return f"sqlite:///{(self.home / 'audit.db').resolve()}"
