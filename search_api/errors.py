@@ -39,6 +39,7 @@ ADDITIONAL_PROPERTIES = Fault("ADDITIONAL_PROPERTIES", 400, "invariant", "Additi
 INVALID_SEARCH_DATA = Fault("INVALID_SEARCH_DATA", 400, "value", "Search data is invalid")
 INVALID_VALUE = Fault("INVALID_VALUE", 400, "value", "Provided value is invalid")
 MISSING_VALUE = Fault("MISSING_VALUE", 400, "required", "Required value is missing")
+TOO_MANY_VALUES = Fault("TOO_MANY_VALUES_SUBMITTED", 400, "value", "Too many values submitted")
 UNSUPPORTED_SERVICE = Fault("UNSUPPORTED_SERVICE", 400, "processing", "Unsupported Service")
 UNSUPPORTED_REQUEST = Fault("UNSUPPORTED_REQUEST", 400, "value", "The request is not one that is supported.")
 INVALID_RESOURCE_ID = Fault("INVALID_RESOURCE_ID", 400, "value", "Resource Id is invalid")
@@ -165,6 +166,12 @@ def additional_properties(names: Sequence[str]) -> SpineError:
 def invalid_search(reason: str) -> SpineError:
     """400: ``Invalid search data provided - 'reason'``."""
     return SpineError(INVALID_SEARCH_DATA, f"Invalid search data provided - '{reason}'")
+
+
+def too_many_values(values: Sequence[str], where: str) -> SpineError:
+    """400: ``Too many values submitted - ['a', 'b'] in field 'y'``."""
+    quoted = ", ".join(f"'{value}'" for value in values)
+    return SpineError(TOO_MANY_VALUES, f"Too many values submitted - [{quoted}] in field '{where}'")
 
 
 def unsupported_path(path: str) -> SpineError:

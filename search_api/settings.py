@@ -41,6 +41,22 @@ class Settings(BaseSettings):
     user_assurance: tuple[str, ...] = Field(
         ("AAL2", "AAL3"), description="Assurance levels a user token must have one of; missing is none."
     )
+    patient_vectors: tuple[str, ...] = Field(
+        ("P9.Cp.Cd", "P9.Cp.Ck", "P9.Cm"), description="NHS login vectors of trust a patient's token must have one of."
+    )
+    privileged_scope: str = Field(
+        "urn:nhsd:apim:app:level3:privileged-personal-demographics-service",
+        description="Scope that makes a registered application privileged (pds.md 1.10).",
+    )
+    applications_file: Path | None = Field(
+        None, description="Registered applications (JSON); default the sandbox's, shipped with the product."
+    )
+    jwks_max_age: int = Field(300, description="Age at which the key set is fetched again, seconds; old keys stay.")
+    jwks_timeout: float = Field(3.0, description="Time allowed for one fetch of the key set, seconds.")
+    token_cache: int = Field(10_000, description="Most verified tokens remembered until they expire.")
+    audit_queue: int = Field(2_000, description="Most access events waiting to be written; more must wait.")
+    audit_batch: int = Field(500, description="Most access events written in one transaction.")
+    audit_timeout: float = Field(5.0, description="Longest wait for an event to be durable, seconds; then 503.")
 
     max_results: int = Field(50, description="Most patients a healthcare worker's search returns (PDS: 50).")
     candidate_limit: int = Field(200, description="Most candidates compared per question.")
@@ -48,6 +64,18 @@ class Settings(BaseSettings):
     show_very_restricted: bool = Field(
         False, description="Whether V records may be found by search (PDS documents nothing: pds.md 1.9)."
     )
+    accept_history_alias: bool = Field(
+        True,
+        description="Let the parameter history (no underscore) through unused, as PDS's sandbox does (pds.md 1.1).",
+    )
+    very_restricted_fields: tuple[str, ...] = Field(
+        (), description="Fields of a V record shown besides its number; PDS's tests leave gender and death open (1.9)."
+    )
+    summary_of_restricted: bool = Field(
+        False, description="Whether a restricted patient's care record summary is answered (weak source, pds.md 1.9)."
+    )
+    worker_threads: int = Field(4, description="Threads that search and read; more wait, then are shed.")
+    queue_limit: int = Field(64, description="Requests that may wait for a thread; beyond it 503 with Retry-After.")
     hard_limit_refuses: bool = Field(False, description="Refuse answers from a feed older than its hard limit.")
     search_deadline_ms: int = Field(800, description="Budget of one search, milliseconds.")
     body_limit: int = Field(1_000_000, description="Largest request body, bytes.")
