@@ -64,7 +64,7 @@ class SpineError(NcrsError):
     """A request ends with an OperationOutcome; ``fault`` fixes the rest.
 
     ``status``, ``issue_code``, ``severity``, ``spine_code``, ``display`` and ``diagnostics`` are what
-    the answer holds. ``headers`` are added to it. The exception's own text holds the code only.
+    the answer holds; ``text`` becomes details.text. ``headers`` are added to it. The exception's own text holds the code only.
     """
 
     remedy = "See docs/reference for the code."
@@ -75,6 +75,7 @@ class SpineError(NcrsError):
         diagnostics: str | None = None,
         *,
         display: str | None = None,
+        text: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"The request ended with status {fault.status}.", code=fault.spine_code)
@@ -85,6 +86,7 @@ class SpineError(NcrsError):
         self.severity: Severity = fault.severity
         self.display = display or fault.display
         self.diagnostics = diagnostics
+        self.text = text
         self.headers: dict[str, str] = dict(headers or {})
 
 
@@ -98,6 +100,10 @@ INSUFFICIENT_TOKEN = (
 )
 NO_SEARCH = "No searches were performed as the search criteria did not meet the minimum requirements"
 NO_FUZZY = "A fuzzy search was requested however the data given did not meet the fuzzy search criteria"
+SCR_OPTED_OUT = (
+    "Code: 420, Display: Business condition related to access control which prevents the action being performed;"
+    "Code: 30418, Display: ACF does not permit access to resource"
+)
 DOWNSTREAM = "The downstream domain processing has not completed within the configured timeout period. Using the same 'X-Request-ID' header, please try again later."
 
 
@@ -195,4 +201,9 @@ def unknown_error(message_id: str) -> SpineError:
 
 def scr_forbidden() -> SpineError:
     """403: the patient said No; the text carries Spine's codes 420 and 30418 (services.md 2.2)."""
-    return SpineError(SCR_FORBIDDEN, "420 - 30418 - ACF does not permit access to resource")
+    return SpineError(SCR_FORBIDDEN, text=SCR_OPTED_OUT)
+
+
+def scr_withheld() -> SpineError:
+    """403: no summary is answered for a restricted patient (pds.md 1.9, a weak source: a setting)."""
+    return SpineError(SCR_FORBIDDEN, "The summary of a restricted patient is not available here")

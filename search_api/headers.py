@@ -1,0 +1,94 @@
+"""Headers of a request and of every answer: PDS's rules for theirs, the names of ours.
+
+Belongs here: reading and checking request headers, what is mirrored, what every answer carries.
+Does not belong here: Authorization and NHSD-Session-URID (``access/``).
+Source: pds.md 4.3; architecture 4.5 (NCRS-Generation, NCRS-As-At).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from search_api import errors
+
+REQUEST_ID = "x-request-id"
+CORRELATION_ID = "x-correlation-id"
+END_USER_ORGANISATION = "nhsd-end-user-organisation-ods"
+
+GENERATION = "ncrs-generation"
+AS_AT = "ncrs-as-at"
+
+MIRROR_LIMIT = 256  # ours: characters of a correlation id that are mirrored and kept
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_ODS = re.compile(r"[0-9A-Za-z]{1,12}")
+
+# On every answer. The API sends data, never a page: nothing may be loaded, framed or sniffed.
+SAFE_HEADERS: dict[str, str] = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "cache-control": "private, no-store",
+}
+
+
+@dataclass(frozen=True)
+class RequestHead:
+    """The headers that an audit event holds. ``request_id`` is a UUID as sent."""
+
+    request_id: str
+    correlation_id: str | None
+    organisation: str | None
+
+
+def check_request_id(headers: Mapping[str, str]) -> None:
+    """Raises INVALID_VALUE for a malformed X-Request-ID. Missing is another rule, and a later one."""
+    value = headers.get(REQUEST_ID)
+    if value and not _UUID.fullmatch(value):
+        raise errors.invalid_value(value, "X-Request-ID", "header")
+
+
+def read_head(headers: Mapping[str, str]) -> RequestHead:
+    """Raises MISSING_VALUE without X-Request-ID, INVALID_VALUE for a wrong one or a wrong ODS code."""
+    request_id = headers.get(REQUEST_ID)
+    if not request_id:
+        raise errors.missing_request_id()
+    check_request_id(headers)
+    organisation = headers.get(END_USER_ORGANISATION)
+    if organisation and not _ODS.fullmatch(organisation):
+        raise errors.invalid_value(organisation, "NHSD-End-User-Organisation-ODS", "header")
+    correlation = headers.get(CORRELATION_ID)
+    return RequestHead(request_id, correlation[:MIRROR_LIMIT] if correlation else None, organisation or None)
+
+
+def mirrored(headers: Mapping[str, str]) -> dict[str, str]:
+    """X-Request-ID and X-Correlation-ID as sent, also when they were refused (pds.md 4.3)."""
+    return {name: headers[name][:MIRROR_LIMIT] for name in (REQUEST_ID, CORRELATION_ID) if headers.get(name)}
+
+
+def well_formed_request_id(headers: Mapping[str, str]) -> str | None:
+    """The request id when it is a UUID: the only form that may enter a log."""
+    value = headers.get(REQUEST_ID, "")
+    return value if _UUID.fullmatch(value) else None
+
+
+def generation_headers(generation: str, as_at: datetime) -> dict[str, str]:
+    """What every answer from a generation names: which one, and the time its data is true for."""
+    return {GENERATION: generation, AS_AT: as_at.isoformat()}
+
+
+def etag(version: object) -> str:
+    """A weak tag of a record's version (pds.md 2.1)."""
+    return f'W/"{version}"'
+
+
+def matches_etag(header: str | None, tag: str) -> bool:
+    """Whether If-None-Match names the tag; compared weakly (RFC 9110 section 8.8.3.2)."""
+    if header is None:
+        return False
+    wanted = tag.removeprefix("W/")
+    return any(item.strip().removeprefix("W/") in (wanted, "*") for item in header.split(","))

@@ -1,0 +1,84 @@
+"""Logs: one JSON object a line, with a coded event, and never a value of a patient or a query.
+
+Belongs here: the table of events, the set-up of structlog, and the silence of other loggers.
+Does not belong here: metrics, audit (an audit event is not a log line).
+
+Rule: an event's fields are codes, counts, times, route templates, generation and request ids.
+Never a path, a query string, a header's text, an exception's text, or a row. ``event`` checks the
+field names, and ``tests/privacy`` searches the output for planted values.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+import structlog
+
+LOG_EVENTS: dict[str, str] = {
+    "API001": "The API is ready: settings are read, routes have policies.",
+    "API002": "The API stops: no new requests are taken.",
+    "API010": "A request was answered.",
+    "API011": "A request ended in an error nobody expected; the message id is in the answer.",
+    "API012": "A request was shed: all threads were busy and the queue was full.",
+    "API013": "A request ran out of its time budget.",
+    "API020": "An audit event could not be written, so nothing was shown.",
+    "API021": "No generation could be opened, so nothing was answered.",
+    "API030": "A part of a patient's summary failed; the others were answered.",
+    "API031": "A person matched by the index is missing from the replica.",
+}
+
+# The only names an event's fields may have: none of them can hold a value of a row or a query.
+FIELDS = frozenset(
+    {
+        "route",
+        "method",
+        "status",
+        "milliseconds",
+        "request_id",
+        "message_id",
+        "error",
+        "place",
+        "generation",
+        "service",
+        "policy",
+        "count",
+    }
+)
+
+
+def configure(level: str = "INFO") -> None:
+    """JSON lines on stdout from this level up; the server's access log is silent for good."""
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.add_log_level,
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        cache_logger_on_first_use=False,
+    )
+    # uvicorn's access lines hold paths and queries, and so NHS numbers and names.
+    access = logging.getLogger("uvicorn.access")
+    access.handlers.clear()
+    access.propagate = False
+    access.disabled = True
+
+
+def event(code: str, level: str = "info", **fields: Any) -> None:
+    """Write one event of the table. Raises KeyError or ValueError for what the table does not know."""
+    unknown = fields.keys() - FIELDS
+    if unknown:
+        raise ValueError(f"Log fields without a place in the table: {', '.join(sorted(unknown))}.")
+    logger = cast(structlog.stdlib.BoundLogger, structlog.get_logger())
+    getattr(logger, level)(LOG_EVENTS[code], code=code, **fields)
+
+
+def place(error: BaseException) -> str:
+    """Where an exception was raised, as module and line: never its text, which may hold a value."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return "unknown"
+    return f"{traceback.tb_frame.f_globals.get('__name__', 'unknown')}:{traceback.tb_lineno}"

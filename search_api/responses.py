@@ -1,0 +1,49 @@
+"""Bytes out: FHIR and plain JSON responses, without any model on the way.
+
+Belongs here: serialising and media types. Does not belong here: what is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from search_api.errors import SpineError
+
+FHIR_JSON = "application/fhir+json"
+SPINE_CODES = "https://fhir.nhs.uk/R4/CodeSystem/Spine-ErrorOrWarningCode"
+
+
+def to_bytes(body: Any) -> bytes:
+    """JSON bytes of plain values."""
+    return orjson.dumps(body)
+
+
+def fhir(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A FHIR answer."""
+    return Response(body, status, dict(headers or {}), FHIR_JSON)
+
+
+def plain(body: Any, status: int = 200) -> Response:
+    """A JSON answer of the ops endpoints; times as ISO 8601."""
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def outcome(error: SpineError) -> dict[str, Any]:
+    """The OperationOutcome of an error: one issue, diagnostics only where there are any (pds.md 4.1)."""
+    coding = {"system": SPINE_CODES, "version": "1", "code": error.spine_code, "display": error.display}
+    details: dict[str, Any] = {"coding": [coding]}
+    if error.text:
+        details["text"] = error.text
+    issue: dict[str, Any] = {"severity": error.severity, "code": error.issue_code, "details": details}
+    if error.diagnostics is not None:
+        issue["diagnostics"] = error.diagnostics
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def error_response(error: SpineError) -> Response:
+    """The answer to a request that ended in an error."""
+    return fhir(to_bytes(outcome(error)), error.status, error.headers)
