@@ -25,6 +25,7 @@ class Caller:
 
     ``attributes`` are the application's registered attributes (pds.md 2.2), such as
     ``return-nhs-record-sharing-consent``. For a patient, ``own_number`` is the one record allowed.
+    ``granted`` are the policies registered to the application; only application modes use it.
     """
 
     mode: AccessMode
@@ -36,6 +37,7 @@ class Caller:
     activities: frozenset[str]
     attributes: frozenset[str] = frozenset()
     own_number: int | None = None
+    granted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class AccessEvent:
     """One access to be audited: what was asked (a policy name, not the values) and who was shown.
 
     ``patients`` are the NHS numbers shown or matched. Values of a query never enter an event.
+    ``caller`` is None when the token proved nothing (status 401).
     """
 
     policy: str
-    caller: Caller
+    caller: Caller | None
     request_id: str
     correlation_id: str | None
     end_user_organisation: str | None

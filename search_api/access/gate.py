@@ -1,0 +1,160 @@
+"""The gate: every request with a policy passes here, and a refusal is recorded before it is told.
+
+Belongs here: the order of the checks and their joining. Does not belong here: any single check.
+Order, as live PDS has it (pds.md 4.3): token, access mode, format of X-Request-ID, user role, rules of
+the mode. A missing X-Request-ID is reported later, by the slice, as Spine does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import structlog
+from starlette.requests import Request
+
+from schemas.errors import ConfigurationError
+from search_api.access.context import AccessEvent, Caller
+from search_api.access.identity import Identity, IdentityReader, end_user_organisation
+from search_api.access.keys import KeyStore, http_fetch
+from search_api.access.policy import Decision, PolicyTable, refusal
+from search_api.access.tables import Rbac, load_applications
+from search_api.access.tokens import InvalidToken, TokenVerifier, bearer_token
+from search_api.errors import SpineError, invalid_value
+from search_api.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+RECORD_PARAMETER = "id"
+
+
+class Recorder(Protocol):
+    """What the gate needs of the audit log."""
+
+    async def record(self, event: AccessEvent) -> None:
+        """Return when the event is durable."""
+        ...
+
+
+class AccessGate:
+    """Decides each request. ``audit`` receives refusals; what is allowed is recorded with its answer.
+
+    ``table`` (PolicyTable) is public: a slice that shows part of an answer asks ``table.allows``.
+    """
+
+    def __init__(self, settings: Settings, *, audit: Recorder, keys: KeyStore | None = None) -> None:
+        rbac = Rbac.load()
+        applications = load_applications(settings.applications_file)
+        self.table = PolicyTable.load(rbac=rbac)
+        self.table.check_applications(applications)
+        self.keys = keys or key_store(settings)
+        self._verifier = TokenVerifier(settings, self.keys)
+        self._reader = IdentityReader(settings, rbac, applications)
+        self._audit = audit
+
+    async def warm(self) -> None:
+        """Fetch the key set before the first request; a failure is logged, the first token tries again."""
+        await asyncio.to_thread(self.keys.refresh)
+
+    async def identify(self, authorization: list[str]) -> Identity:
+        """Who the Authorization header(s) prove. Raises SpineError (401)."""
+        claims = await self._verifier.verify(bearer_token(authorization))
+        return self._reader.identity(claims)
+
+    async def authorise_token(self, token: str, policy: str, *, role: str = "") -> Caller:
+        """The caller of a command. Raises SpineError. Nothing is recorded: the command does that."""
+        identity = await self.identify([f"Bearer {token}"])
+        caller = self._reader.caller(identity, {"NHSD-Session-URID": role} if role else {})
+        if not self.table.allows(policy, caller):
+            raise refusal(caller, "GET")
+        return caller
+
+    async def authorise(self, request: Request, policy: str) -> Caller:
+        """The caller, who may use the policy. Raises SpineError: 401, 400 or 403; refusals are recorded
+        first, and when that fails the answer is AuditUnavailable (503).
+
+        Afterwards ``request.state.caller`` and ``request.state.end_user_organisation`` are set.
+        """
+        if self.table.policy(policy).public:
+            raise ConfigurationError(f"Policy {policy} is public: it has no caller.", remedy="Use open_to_all.")
+        seen: dict[str, Caller | Identity] = {}
+        try:
+            return await self._authorise(request, policy, seen)
+        except SpineError as error:
+            await self._record_refusal(request, policy, seen, error)
+            raise
+
+    async def _authorise(self, request: Request, policy: str, seen: dict[str, Any]) -> Caller:
+        seen["identity"] = identity = await self.identify(request.headers.getlist("authorization"))
+        _check_request_id(request.headers)
+        seen["caller"] = caller = self._reader.caller(identity, request.headers)
+        decision = self.table.decide(policy, caller, request.path_params.get(RECORD_PARAMETER))
+        if decision is not Decision.ALLOWED:
+            seen["decision"] = decision
+            raise refusal(caller, request.method)
+        request.state.caller = caller
+        request.state.end_user_organisation = end_user_organisation(request.headers)
+        return caller
+
+    async def _record_refusal(self, request: Request, policy: str, seen: dict[str, Any], error: SpineError) -> None:
+        decision = seen.get("decision")
+        reason = error.reason if isinstance(error, InvalidToken) else decision.name if decision else error.spine_code
+        log.info("access_refused", policy=policy, status=error.status, reason=reason)
+        request.state.refusal_recorded = True
+        await self._audit.record(
+            AccessEvent(
+                policy=policy,
+                caller=seen.get("caller") or _unchosen(seen.get("identity")),
+                request_id=_sent_request_id(request.headers),
+                correlation_id=request.headers.get("x-correlation-id"),
+                end_user_organisation=_sent_organisation(request.headers),
+                generation="",
+                status=error.status,
+                patients=(),
+                detail=reason,
+            )
+        )
+
+
+def key_store(settings: Settings) -> KeyStore:
+    """Keys from the pinned address of the settings. Raises ConfigurationError for a plain http one."""
+    url = settings.jwks_url or f"{settings.issuer.rstrip('/')}/jwks"
+    fetch = http_fetch(url, settings.jwks_timeout)
+    return KeyStore(fetch, min_refetch=settings.jwks_min_refetch, max_age=settings.jwks_max_age)
+
+
+def _check_request_id(headers: Mapping[str, str]) -> None:
+    sent = headers.get("x-request-id")
+    if sent and not REQUEST_ID.fullmatch(sent):
+        raise invalid_value(sent, "X-Request-ID", "header")
+
+
+def _sent_request_id(headers: Mapping[str, str]) -> str:
+    sent = headers.get("x-request-id", "")
+    return sent if REQUEST_ID.fullmatch(sent) else ""
+
+
+def _sent_organisation(headers: Mapping[str, str]) -> str | None:
+    try:
+        return end_user_organisation(headers)
+    except SpineError:
+        return None
+
+
+def _unchosen(identity: Identity | None) -> Caller | None:
+    """The user or application of a request that was refused before a role was chosen."""
+    if identity is None:
+        return None
+    return Caller(
+        mode=identity.mode,
+        user_id=identity.user_id,
+        client_id=identity.application.client_id,
+        role_profile_id=None,
+        role_code=None,
+        organisation=None,
+        activities=frozenset(),
+        own_number=identity.own_number,
+    )
