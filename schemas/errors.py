@@ -39,9 +39,13 @@ class DataFault(NcrsError):
 
 
 class FileRefused(DataFault):
-    """A whole extract is refused; ``code`` is a file-level reason code (quality/reasons.py)."""
+    """A whole extract is refused; ``code`` and ``rule`` are file-level ones (quality/reasons.py)."""
 
     code = "FILE_MALFORMED"
+
+    def __init__(self, message: str, *, code: str | None = None, remedy: str | None = None, rule: str = "") -> None:
+        super().__init__(message, code=code, remedy=remedy)
+        self.rule = rule
 
 
 class PermanentFault(NcrsError):

@@ -57,16 +57,21 @@ class ExtractManifest(_Strict):
 
 
 class RecordResult(_Strict):
-    """One record that was not loaded: row number and code, no names, no addresses."""
+    """One record that was not loaded: row number, code and rule, no names, no addresses."""
 
     row_no: int
     code: str
+    rule: str = ""
     level: Literal["record", "warning", "group"]
 
 
 class Acknowledgement(_Strict):
-    """Our answer to one extract, at ``{drop}/../ack/{feed}/{source}/{sequence:08d}.json``."""
+    """Our answer to one extract, at ``{drop}/../ack/{feed}/{source}/{sequence:08d}.json``.
 
+    The receipt (readable, complete, not yet judged) lies beside it as ``{sequence:08d}.receipt.json``.
+    """
+
+    stage: Literal["receipt", "result"] = "result"
     source: str
     feed: str
     sequence: int
