@@ -85,6 +85,13 @@ class Settings(BaseSettings):
     retention: int = Field(3, description="Generations kept, the current one included.")
     part_rows: int = Field(1_000_000, description="Rows a validated part holds at most.")
     expansion_limit: int = Field(200, description="Largest ratio of unpacked to packed size of a data file.")
+    record_limit: int = Field(4_000_000, description="Largest record (line or document) of an extract, bytes.")
+    clock_leeway_hours: int = Field(
+        48, description="How far in the future the as-at time of an extract may lie, hours; more is a wrong clock."
+    )
+    quarantine_activity: str = Field(
+        "B0011", description="Activity needed to see, release or drop a quarantined row (services.md 0.2: audit trails)."
+    )
     free_space_factor: float = Field(
         2.5, description="Free disk wanted before a build, as a multiple of the last generation."
     )
