@@ -23,6 +23,10 @@ class Settings(BaseSettings):
     index: str = Field("embedded", description="Search index: embedded, or an OpenSearch address.")
     control_db: str | None = Field(None, description="Control database URL; default SQLite in the home.")
     audit_db: str | None = Field(None, description="Audit database URL; default SQLite in the home.")
+    dagster_home: Path | None = Field(
+        None,
+        description="Home of the Dagster instance, with its own dagster.yaml; default {home}/dagster with the shipped one.",
+    )
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, description="Port the API listens on.")
