@@ -24,6 +24,8 @@ LOG_EVENTS: dict[str, str] = {
     "API013": "A request ran out of its time budget.",
     "API020": "An audit event could not be written, so nothing was shown.",
     "API021": "No generation could be opened, so nothing was answered.",
+    "API040": "The gate refused a request; error holds the reason.",
+    "API041": "The issuer's key set could not be used; the keys held stay in use.",
     "API030": "A part of a patient's summary failed; the others were answered.",
     "API031": "A person matched by the index is missing from the replica.",
 }

@@ -57,9 +57,14 @@ def control_engine(url: str) -> Engine:
     ``url`` is an SQLAlchemy URL; ``postgresql://`` means the psycopg driver.
     Raises ConfigurationError when the address cannot be read or its driver is not installed.
     """
-    engine = _open(_parse(url))
+    engine = open_engine(url)
     create_tables(engine, SQLModel.metadata.sorted_tables)
     return engine
+
+
+def open_engine(url: str) -> Engine:
+    """Engine with the same pragmas and transactions, no table created. Raises ConfigurationError."""
+    return _open(_parse(url))
 
 
 def create_tables(engine: Engine, tables: Iterable[Table]) -> None:
@@ -76,6 +81,13 @@ def reading(engine: Engine) -> Iterator[Session]:
     """A session for reading; objects stay usable after it closes."""
     with Session(engine, expire_on_commit=False) as session:
         yield session
+
+
+@contextmanager
+def write_connection(engine: Engine) -> Iterator[Connection]:
+    """One writing transaction without objects, for bulk inserts; the write lock is held from its start."""
+    with engine.execution_options(**{_WRITE: True}).begin() as connection:
+        yield connection
 
 
 @contextmanager
