@@ -1,7 +1,8 @@
 """Headers of a request and of every answer: PDS's rules for theirs, the names of ours.
 
-Belongs here: reading and checking request headers, what is mirrored, what every answer carries.
-Does not belong here: Authorization and NHSD-Session-URID (``access/``).
+Belongs here: the request's ids, conditional reads, what is mirrored, what every answer carries.
+Does not belong here: headers that decide access, and the format of X-Request-ID, which live PDS
+checks between token and role (``access/gate.py``).
 Source: pds.md 4.3; architecture 4.5 (NCRS-Generation, NCRS-As-At).
 """
 
@@ -16,7 +17,6 @@ from search_api import errors
 
 REQUEST_ID = "x-request-id"
 CORRELATION_ID = "x-correlation-id"
-END_USER_ORGANISATION = "nhsd-end-user-organisation-ods"
 
 GENERATION = "ncrs-generation"
 AS_AT = "ncrs-as-at"
@@ -24,7 +24,6 @@ AS_AT = "ncrs-as-at"
 MIRROR_LIMIT = 256  # ours: characters of a correlation id that are mirrored and kept
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-_ODS = re.compile(r"[0-9A-Za-z]{1,12}")
 
 # On every answer. The API sends data, never a page: nothing may be loaded, framed or sniffed.
 SAFE_HEADERS: dict[str, str] = {
@@ -38,31 +37,19 @@ SAFE_HEADERS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class RequestHead:
-    """The headers that an audit event holds. ``request_id`` is a UUID as sent."""
+    """The headers that an audit event holds. ``request_id`` is a UUID as sent (the gate checked it)."""
 
     request_id: str
     correlation_id: str | None
-    organisation: str | None
-
-
-def check_request_id(headers: Mapping[str, str]) -> None:
-    """Raises INVALID_VALUE for a malformed X-Request-ID. Missing is another rule, and a later one."""
-    value = headers.get(REQUEST_ID)
-    if value and not _UUID.fullmatch(value):
-        raise errors.invalid_value(value, "X-Request-ID", "header")
 
 
 def read_head(headers: Mapping[str, str]) -> RequestHead:
-    """Raises MISSING_VALUE without X-Request-ID, INVALID_VALUE for a wrong one or a wrong ODS code."""
+    """Raises MISSING_VALUE without X-Request-ID. Live PDS finds that last: Spine does (pds.md 4.3)."""
     request_id = headers.get(REQUEST_ID)
     if not request_id:
         raise errors.missing_request_id()
-    check_request_id(headers)
-    organisation = headers.get(END_USER_ORGANISATION)
-    if organisation and not _ODS.fullmatch(organisation):
-        raise errors.invalid_value(organisation, "NHSD-End-User-Organisation-ODS", "header")
     correlation = headers.get(CORRELATION_ID)
-    return RequestHead(request_id, correlation[:MIRROR_LIMIT] if correlation else None, organisation or None)
+    return RequestHead(request_id, correlation[:MIRROR_LIMIT] if correlation else None)
 
 
 def mirrored(headers: Mapping[str, str]) -> dict[str, str]:

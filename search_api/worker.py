@@ -1,0 +1,63 @@
+"""The threads that search and read, so that the event loop never waits for an index or a file.
+
+Belongs here: a fixed pool, its bounded queue, the time budget. Does not belong here: the work.
+
+Ours, by measurement (docs/performance.md): searching takes a thread, because it may take
+milliseconds; the pool is fixed, because the replica keeps a cursor a thread; the queue is bounded,
+because a request that would wait longer than its budget is better told to come back (promises.md R12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from search_api import logging
+from search_api.errors import service_unavailable
+from search_api.ops.metrics import Metrics
+from search_api.settings import Settings
+
+T = TypeVar("T")
+
+RETRY_AFTER = 1
+
+
+class Worker:
+    """Runs functions in threads. At most ``worker_threads`` run and ``queue_limit`` wait."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="ncrs-read")
+        self._most = settings.worker_threads + settings.queue_limit
+        self._budget = settings.search_deadline_ms / 1000
+        self._metrics = metrics
+        self._waiting = 0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of ``work``. Raises SERVICE_UNAVAILABLE when shed or out of time.
+
+        Work out of time ends in its thread all the same, and counts against the limit until then.
+        """
+        if self._waiting >= self._most:
+            self._metrics.shed.inc()
+            logging.event("API012", "warning")
+            raise service_unavailable(RETRY_AFTER)
+        self._waiting += 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        future.add_done_callback(self._done)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self._budget)
+        except TimeoutError:
+            self._metrics.overdue.inc()
+            logging.event("API013", "warning")
+            raise service_unavailable() from None
+
+    def _done(self, future: asyncio.Future[T]) -> None:
+        self._waiting -= 1
+        if not future.cancelled():
+            future.exception()  # seen here, so that one nobody waits for any more is not reported
+
+    def close(self) -> None:
+        """Ends when running work has ended; nothing new is taken."""
+        self._pool.shutdown(wait=True)
