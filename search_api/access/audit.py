@@ -1,0 +1,142 @@
+"""The audit log: an event is durable before the answer leaves, and many events share one commit.
+
+Belongs here: the queue, the writer thread, back-pressure and failure. Does not belong here: what is
+stored (``audit_store.py``). Sources: promises.md R5 and X6, architecture 4.7.
+
+``record`` returns when the event's transaction is committed with fsync. Events that arrive while one
+commit runs go into the next, so that the cost of an fsync is shared under load. When the store fails,
+everyone waiting gets AuditUnavailable (503): the answer is not sent. The next batch tries again with a
+new connection, so the log recovers when the disk does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from search_api import logging
+from search_api.access.audit_store import append, audit_engine, event_content
+from search_api.access.context import AccessEvent
+from search_api.errors import DOWNSTREAM, SERVICE_UNAVAILABLE, SpineError
+from search_api.settings import Settings
+
+RETRY_AFTER_S = 5
+_POLL_S = 0.005
+_IDLE_S = 0.5
+
+
+class AuditUnavailable(SpineError):
+    """503: the event could not be made durable, so nothing may be shown."""
+
+    def __init__(self) -> None:
+        super().__init__(SERVICE_UNAVAILABLE, DOWNSTREAM, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+@dataclass
+class _Waiting:
+    """One event on its way, and the promise that it is durable."""
+
+    content: dict[str, Any]
+    done: Future[None] = field(default_factory=Future)
+
+
+class AuditLog:
+    """Append-only log of access events. One per process; several processes may share the database."""
+
+    def __init__(self, settings: Settings, url: str | None = None) -> None:
+        """Opens the database (``url``, default ``settings.audit_url``). Raises ConfigurationError."""
+        self.engine = audit_engine(url or settings.audit_url)
+        self._limit = settings.audit_queue
+        self._batch = settings.audit_batch
+        self._timeout = settings.audit_timeout
+        self._queue: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    async def record(self, event: AccessEvent) -> None:
+        """Return when the event is durable. Raises AuditUnavailable when it is not, or not in time.
+
+        A full queue makes the caller wait. After a time-out the event may still be written later:
+        the log then holds an access that was not shown, never the other way round.
+        """
+        deadline = time.monotonic() + self._timeout
+        waiting = _Waiting(event_content(event, datetime.now(UTC)))
+        while not self._offer(waiting):
+            if time.monotonic() >= deadline:
+                raise AuditUnavailable
+            await asyncio.sleep(_POLL_S)
+        try:
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
+                await asyncio.shield(asyncio.wrap_future(waiting.done))
+        except TimeoutError:
+            raise AuditUnavailable from None
+
+    def record_now(self, event: AccessEvent) -> None:
+        """The same for commands, which have no event loop. Raises AuditUnavailable."""
+        waiting = _Waiting(event_content(event, datetime.now(UTC)))
+        if not self._offer(waiting):
+            raise AuditUnavailable
+        try:
+            waiting.done.result(self._timeout)
+        except TimeoutError:
+            raise AuditUnavailable from None
+
+    def close(self) -> None:
+        """Write what waits, stop the writer, close the database. Later events are refused."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join(self._timeout)
+        self.engine.dispose()
+
+    def _offer(self, waiting: _Waiting) -> bool:
+        with self._changed:
+            if self._closed:
+                raise AuditUnavailable
+            if len(self._queue) >= self._limit:
+                return False
+            self._queue.append(waiting)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._write_all, name="audit-writer", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return True
+
+    def _write_all(self) -> None:
+        while batch := self._next_batch():
+            self._write(batch)
+
+    def _next_batch(self) -> list[_Waiting]:
+        with self._changed:
+            while not self._queue and not self._closed:
+                self._changed.wait(_IDLE_S)
+            return [self._queue.popleft() for _ in range(min(len(self._queue), self._batch))]
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        failure = self._append(batch)
+        for waiting in batch:
+            if failure is None:
+                waiting.done.set_result(None)
+            else:
+                waiting.done.set_exception(AuditUnavailable())
+
+    def _append(self, batch: list[_Waiting]) -> str | None:
+        """None when durable, else the kind of failure. The pool is emptied: the disk may be another."""
+        try:
+            append(self.engine, [waiting.content for waiting in batch])
+        except (SQLAlchemyError, OSError) as error:
+            logging.event("API020", "error", error=type(error).__name__, count=len(batch))
+            self.engine.dispose()
+            return type(error).__name__
+        return None
