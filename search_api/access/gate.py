@@ -8,26 +8,23 @@ the mode. A missing X-Request-ID is reported later, by the slice, as Spine does.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import structlog
 from starlette.requests import Request
 
 from schemas.errors import ConfigurationError
+from search_api import logging
 from search_api.access.context import AccessEvent, Caller
 from search_api.access.identity import Identity, IdentityReader, end_user_organisation
 from search_api.access.keys import KeyStore, http_fetch
 from search_api.access.policy import Decision, PolicyTable, refusal
 from search_api.access.tables import Rbac, load_applications
 from search_api.access.tokens import InvalidToken, TokenVerifier, bearer_token
-from search_api.errors import SpineError, invalid_value
+from search_api.errors import SpineError
+from search_api.headers import CORRELATION_ID, check_request_id, well_formed_request_id
 from search_api.settings import Settings
 
-log = structlog.get_logger(__name__)
-
-REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 RECORD_PARAMETER = "id"
 
 
@@ -89,7 +86,7 @@ class AccessGate:
 
     async def _authorise(self, request: Request, policy: str, seen: dict[str, Any]) -> Caller:
         seen["identity"] = identity = await self.identify(request.headers.getlist("authorization"))
-        _check_request_id(request.headers)
+        check_request_id(request.headers)
         seen["caller"] = caller = self._reader.caller(identity, request.headers)
         decision = self.table.decide(policy, caller, request.path_params.get(RECORD_PARAMETER))
         if decision is not Decision.ALLOWED:
@@ -102,14 +99,14 @@ class AccessGate:
     async def _record_refusal(self, request: Request, policy: str, seen: dict[str, Any], error: SpineError) -> None:
         decision = seen.get("decision")
         reason = error.reason if isinstance(error, InvalidToken) else decision.name if decision else error.spine_code
-        log.info("access_refused", policy=policy, status=error.status, reason=reason)
+        logging.event("API040", policy=policy, status=error.status, error=reason)
         request.state.refusal_recorded = True
         await self._audit.record(
             AccessEvent(
                 policy=policy,
                 caller=seen.get("caller") or _unchosen(seen.get("identity")),
-                request_id=_sent_request_id(request.headers),
-                correlation_id=request.headers.get("x-correlation-id"),
+                request_id=well_formed_request_id(request.headers) or "",
+                correlation_id=request.headers.get(CORRELATION_ID),
                 end_user_organisation=_sent_organisation(request.headers),
                 generation="",
                 status=error.status,
@@ -124,17 +121,6 @@ def key_store(settings: Settings) -> KeyStore:
     url = settings.jwks_url or f"{settings.issuer.rstrip('/')}/jwks"
     fetch = http_fetch(url, settings.jwks_timeout)
     return KeyStore(fetch, min_refetch=settings.jwks_min_refetch, max_age=settings.jwks_max_age)
-
-
-def _check_request_id(headers: Mapping[str, str]) -> None:
-    sent = headers.get("x-request-id")
-    if sent and not REQUEST_ID.fullmatch(sent):
-        raise invalid_value(sent, "X-Request-ID", "header")
-
-
-def _sent_request_id(headers: Mapping[str, str]) -> str:
-    sent = headers.get("x-request-id", "")
-    return sent if REQUEST_ID.fullmatch(sent) else ""
 
 
 def _sent_organisation(headers: Mapping[str, str]) -> str | None:

@@ -163,8 +163,8 @@ def assurance_level(raw: Mapping[str, Any]) -> str | None:
 def end_user_organisation(headers: Mapping[str, str]) -> str | None:
     """ODS code of NHSD-End-User-Organisation-ODS, or None. Raises SpineError (400) for another shape."""
     code = headers.get(END_USER_ORGANISATION)
-    if code is None or _is_organisation(code):
-        return code
+    if not code or _is_organisation(code):
+        return code or None
     raise invalid_value(code, END_USER_ORGANISATION, "header")
 
 

@@ -16,13 +16,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from schemas.errors import ConfigurationError, PassingFault
-
-log = structlog.get_logger(__name__)
+from search_api import logging
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 KEY_SET_LIMIT = 256 * 1024
@@ -155,7 +153,7 @@ class KeyStore:
             try:
                 keys = read_keys(self._fetch())
             except KeySetUnavailable as error:
-                log.warning("key_set_unavailable", code=error.code, reason=error.message, held=len(self._keys))
+                logging.event("API041", "warning", error=error.code, count=len(self._keys))
                 return
             self._install(keys)
 
