@@ -1,8 +1,8 @@
 """Headers of a request and of every answer: PDS's rules for theirs, the names of ours.
 
 Belongs here: the request's ids, conditional reads, what is mirrored, what every answer carries.
-Does not belong here: headers that decide access, and the format of X-Request-ID, which live PDS
-checks between token and role (``access/gate.py``).
+Does not belong here: headers that decide access (``access/``). The gate calls ``check_request_id``
+between token and role, as live PDS does.
 Source: pds.md 4.3; architecture 4.5 (NCRS-Generation, NCRS-As-At).
 """
 
@@ -41,6 +41,13 @@ class RequestHead:
 
     request_id: str
     correlation_id: str | None
+
+
+def check_request_id(headers: Mapping[str, str]) -> None:
+    """Raises INVALID_VALUE for a malformed X-Request-ID. Missing is another rule, and a later one."""
+    value = headers.get(REQUEST_ID)
+    if value and not _UUID.fullmatch(value):
+        raise errors.invalid_value(value, "X-Request-ID", "header")
 
 
 def read_head(headers: Mapping[str, str]) -> RequestHead:

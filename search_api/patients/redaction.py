@@ -13,22 +13,14 @@ from collections.abc import Callable, Collection
 from enum import Enum
 from typing import Any
 
+from schemas.fhir import urls
+from schemas.fhir.values import dicts
 from search_api.access.context import AccessMode
 
 Resource = dict[str, Any]
 
-DEATH_NOTIFICATION = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-DeathNotificationStatus"
-_RELATED_BASE = "https://fhir.nhs.uk/R4/StructureDefinition/"
-_UKCORE_BASE = "https://fhir.hl7.org.uk/StructureDefinition/"
 RELATED_EXTENSIONS = frozenset(
-    {
-        f"{_RELATED_BASE}Extension-UKCore-ContactRank",
-        f"{_RELATED_BASE}Extension-UKCore-CopyCorrespondenceIndicator",
-        f"{_RELATED_BASE}ContactRank",
-        f"{_RELATED_BASE}CopyCorrespondenceIndicator",
-        f"{_UKCORE_BASE}Extension-UKCore-ContactRank",
-        f"{_UKCORE_BASE}Extension-UKCore-CopyCorrespondenceIndicator",
-    }
+    {urls.CONTACT_RANK, urls.COPY_CORRESPONDENCE, urls.OLD_CONTACT_RANK, urls.OLD_COPY_CORRESPONDENCE}
 )
 
 IDENTITY = frozenset({"resourceType", "id", "meta", "identifier"})
@@ -61,7 +53,7 @@ def search_view(resource: Resource, security: str, very_restricted_fields: Colle
     view = _only(resource, fields)
     _filter(view, "name", lambda name: name.get("use") in SEARCH_NAME_USES)
     _filter(view, "address", lambda address: address.get("use") == "home")
-    _keep_extensions(view, resource, {DEATH_NOTIFICATION})
+    _keep_extensions(view, resource, {urls.DEATH_NOTIFICATION})
     return view
 
 
@@ -79,7 +71,7 @@ def read_view(
         if mode is AccessMode.PRIVILEGED_APPLICATION:
             return resource
         view = _only(resource, RESTRICTED_FIELDS)
-        _keep_extensions(view, resource, {DEATH_NOTIFICATION})
+        _keep_extensions(view, resource, {urls.DEATH_NOTIFICATION})
         return view
     return very_restricted_view(resource, very_restricted_fields)
 
@@ -89,7 +81,7 @@ def very_restricted_view(resource: Resource, fields: Collection[str] = ()) -> Re
     allowed = (BIRTH_AND_DEATH | {"gender"}) - {"birthDate"}
     view = _only(resource, IDENTITY | (allowed & set(fields)))
     if "deceasedDateTime" in view:
-        _keep_extensions(view, resource, {DEATH_NOTIFICATION})
+        _keep_extensions(view, resource, {urls.DEATH_NOTIFICATION})
     return view
 
 
@@ -112,14 +104,14 @@ def _only(resource: Resource, fields: Collection[str]) -> Resource:
 def _filter(view: Resource, field: str, keep: Callable[[Resource], bool]) -> None:
     if field not in view:
         return
-    kept = [item for item in view[field] if keep(item)]
+    kept = [item for item in dicts(view[field]) if keep(item)]
     if kept:
         view[field] = kept
     else:
         del view[field]
 
 
-def _keep_extensions(view: Resource, resource: Resource, urls: Collection[str]) -> None:
-    kept = [item for item in resource.get("extension", ()) if item.get("url") in urls]
+def _keep_extensions(view: Resource, resource: Resource, allowed: Collection[str]) -> None:
+    kept = [item for item in dicts(resource.get("extension")) if item.get("url") in allowed]
     if kept:
         view["extension"] = kept

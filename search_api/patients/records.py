@@ -1,0 +1,60 @@
+"""Which record stands for an NHS number: found, superseded, invalidated or unknown.
+
+Belongs here: following number changes, and the errors of a number that gives no record.
+Does not belong here: what of the record is shown (``redaction.py``), HTTP.
+Source: pds.md 1.9 and 2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from schemas.identifiers import is_nhs_number
+from search_api import errors
+from search_api.generations import Generation
+from search_api.patients.redaction import Security
+from search_api.replica import PatientRecord
+
+
+def number_of(text: str) -> int:
+    """The number of a path. Raises INVALID_RESOURCE_ID for a wrong length or check digit."""
+    if not is_nhs_number(text):
+        raise errors.SpineError(errors.INVALID_RESOURCE_ID)
+    return int(text)
+
+
+def record_of(generation: Generation, number: int) -> PatientRecord:
+    """The record to show for a number; that of the superseding number when there is one.
+
+    Raises INVALIDATED_RESOURCE or RESOURCE_NOT_FOUND (pds.md 2.1).
+    """
+    change = generation.replica.number_change(number)
+    if change is not None:
+        current = generation.replica.current_number(number)
+        if current is None or current == number:
+            raise errors.SpineError(errors.INVALIDATED_RESOURCE)
+        number = current
+    record = generation.replica.patient(number)
+    if record is None:
+        raise errors.SpineError(errors.RESOURCE_NOT_FOUND)
+    if record.security == Security.INVALIDATED.value:
+        raise errors.SpineError(errors.INVALIDATED_RESOURCE)
+    return record
+
+
+def records_of(generation: Generation, numbers: Iterable[int]) -> dict[int, PatientRecord]:
+    """Records to show for matched numbers, by the number matched; who may never be shown is absent.
+
+    A number that was superseded gives the superseding record, an invalidated one none (pds.md 1.9).
+    """
+    asked = list(numbers)
+    found = generation.replica.patients(asked)
+    shown: dict[int, PatientRecord] = {}
+    for number in asked:
+        record = found.get(number)
+        if record is None or record.security == Security.INVALIDATED.value:
+            current = generation.replica.current_number(number)
+            record = generation.replica.patient(current) if current not in (None, number) else None
+        if record is not None and record.security != Security.INVALIDATED.value:
+            shown[number] = record
+    return shown

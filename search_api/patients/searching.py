@@ -1,0 +1,138 @@
+"""Answering a search: ask the matcher, fetch the records, show what may be shown.
+
+Belongs here: search and $match on one generation. Does not belong here: reading the question from
+a request (``asked.py``, ``match_input.py``), or the rules of redaction.
+Source: pds.md 1.5 to 1.9; FHIR R4 Patient/$match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from search_api import errors, logging
+from search_api.answering import Ask, Reply
+from search_api.matching.questions import Answer, Grade, Match, Mode, Question
+from search_api.patients import bundles, views
+from search_api.patients.asked import Search
+from search_api.patients.records import records_of
+from search_api.patients.redaction import Security
+from search_api.replica import PatientRecord
+from search_api.responses import outcome
+from search_api.services import Services
+
+Resource = dict[str, Any]
+Shown = list[tuple[Match, PatientRecord]]
+
+
+@dataclass(frozen=True)
+class MatchRequest:
+    """What $match was asked: the question, whether only certain matches count, and how many."""
+
+    question: Question
+    only_certain: bool
+    count: int
+
+
+def search(ask: Ask, asked: Search) -> Reply:
+    """A searchset, or PDS's bare outcome when more match than may be shown (pds.md 1.6)."""
+    answer = Answer((), 0) if asked.impossible else _answer(ask, asked.question)
+    if answer.too_many:
+        return _too_many(answer)
+    shown = _shown(ask, asked.question, answer)
+    wide = asked.question.mode is Mode.WIDE
+    entries = [_entry(ask, record, found.posterior if wide else found.score) for found, record in shown]
+    bundle = bundles.searchset(entries)
+    if asked.explain:
+        bundle = _explained(bundle, shown, answer)
+    return Reply(bundle, patients=_numbers(shown), detail=_detail(asked.question.mode, answer))
+
+
+def match(ask: Ask, asked: MatchRequest) -> Reply:
+    """The graded candidates of $match, best first, at most ``count`` of them."""
+    answer = _answer(ask, asked.question)
+    wanted = [item for item in _shown(ask, asked.question, answer) if _wanted(item[0], asked.only_certain)]
+    shown = wanted[: asked.count]
+    entries = [
+        bundles.explained(bundles.graded(_entry(ask, record, found.posterior), found), found, answer.prior)
+        for found, record in shown
+    ]
+    bundle = bundles.searchset(entries)
+    _add_truncation(bundle, answer)
+    return Reply(bundle, patients=_numbers(shown), detail=_detail(asked.question.mode, answer))
+
+
+def _wanted(found: Match, only_certain: bool) -> bool:
+    return found.grade is Grade.CERTAIN if only_certain else found.grade is not Grade.CERTAINLY_NOT
+
+
+def _answer(ask: Ask, question: Question) -> Answer:
+    generation = ask.generation
+    answer = ask.services.matcher.answer(question, generation.index, generation.frequencies)
+    metrics, mode = ask.services.metrics, question.mode.value
+    metrics.candidates.labels(mode).observe(answer.counters.get("candidates", 0))
+    metrics.matches.labels(mode).observe(answer.total)
+    if answer.truncated:
+        metrics.truncated.labels(mode).inc()
+    return answer
+
+
+def _too_many(answer: Answer) -> Reply:
+    """No one is shown, and who matched is audited all the same (pds.md 1.8)."""
+    error = errors.SpineError(errors.TOO_MANY_MATCHES)
+    matched = tuple(item.nhs_number for item in answer.matches)
+    return Reply(outcome(error), 200, matched, detail=f"TOO_MANY_MATCHES matched={answer.total}")
+
+
+def _shown(ask: Ask, question: Question, answer: Answer) -> Shown:
+    """Who of the matches is shown, in order. The index has left out whom it must; this checks again."""
+    records = records_of(ask.generation, (item.nhs_number for item in answer.matches))
+    allowed = may_be_found(question, ask.services)
+    shown: Shown = []
+    seen: set[int] = set()
+    for item in answer.matches:
+        record = records.get(item.nhs_number)
+        if record is None:
+            logging.event("API031", "warning", generation=ask.generation.manifest.generation)
+        elif record.nhs_number not in seen and allowed(record):
+            seen.add(record.nhs_number)
+            shown.append((item, record))
+    return shown
+
+
+def may_be_found(question: Question, services: Services) -> Callable[[PatientRecord], bool]:
+    """Whether a record may be a search result: restricted people never by location (pds.md 1.9)."""
+    findable = {Security.UNRESTRICTED.value}
+    if not question.asks_location:
+        findable.add(Security.RESTRICTED.value)
+        if services.settings.show_very_restricted:
+            findable.add(Security.VERY_RESTRICTED.value)
+    return lambda record: record.security in findable
+
+
+def _entry(ask: Ask, record: PatientRecord, score: float) -> Resource:
+    settings = ask.services.settings
+    return bundles.patient_entry(settings.public_base, views.searched(record, ask.caller, settings), score)
+
+
+def _explained(bundle: Resource, shown: Shown, answer: Answer) -> Resource:
+    entries = bundle.get("entry", [])
+    explained = [bundles.explained(entry, item[0], answer.prior) for entry, item in zip(entries, shown, strict=True)]
+    result = {**bundle, "entry": explained} if explained else dict(bundle)
+    _add_truncation(result, answer)
+    return result
+
+
+def _add_truncation(bundle: Resource, answer: Answer) -> None:
+    entry = bundles.truncation_entry(answer)
+    if entry is not None:
+        bundle["entry"] = [*bundle.get("entry", []), entry]
+
+
+def _numbers(shown: Shown) -> tuple[int, ...]:
+    return tuple(record.nhs_number for _, record in shown)
+
+
+def _detail(mode: Mode, answer: Answer) -> str:
+    return f"mode={mode.value} matched={answer.total}" + (" truncated" if answer.truncated else "")
