@@ -1,0 +1,1 @@
+"""What an acceptable extract is. Pure functions: manifest or frame in, verdict out."""

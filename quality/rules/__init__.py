@@ -1,0 +1,1 @@
+"""One file per feed, one function per rule, vectorised."""
