@@ -1,0 +1,39 @@
+"""``ncrs``: the command line of ops, assembled from ``cli_*.py``.
+
+Belongs here: which commands there are and how the process ends. Does not belong here: what a
+command does. A command imports what it needs when it runs, so that ``ncrs --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pipelines import cli_audit, cli_data, cli_quarantine, cli_sandbox, cli_serve, cli_status
+from pipelines.cli_common import EXIT_MEANING, Exit, explain, new_app, report
+from schemas.errors import NcrsError
+
+_EXITS = "\n\n".join(f"{code.value}: {meaning}" for code, meaning in EXIT_MEANING.items())
+
+app = new_app(f"The replica of the national care records: from extract to answer.\n\nExit codes:\n\n{_EXITS}")
+for module in (cli_data, cli_status, cli_serve):
+    module.register(app)
+app.add_typer(cli_quarantine.app, name="quarantine")
+app.add_typer(cli_audit.app, name="audit")
+app.add_typer(cli_sandbox.app, name="sandbox")
+
+
+def main() -> None:
+    """Run a command; known faults end as one line and an exit code, never as a traceback."""
+    sys.excepthook = report
+    try:
+        app(prog_name="ncrs")
+    except (NcrsError, OSError) as fault:
+        line, code = explain(fault)
+        sys.stderr.write(f"{line}\n")
+        sys.exit(code)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""What all commands share: exit codes, settings, printing, progress, errors without a traceback.
+
+Belongs here: the behaviour a caller of any command can rely on. Does not belong here: a command
+(``cli_*.py``), heavy imports (``ncrs --help`` must answer at once: import inside functions).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import IntEnum
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from schemas.errors import ConfigurationError, DataFault, NcrsError, PassingFault, Refused
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from assets.stores import Stores
+    from search_api.settings import Settings
+
+
+class Exit(IntEnum):
+    """Exit codes of ``ncrs``, the same for every command."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    REFUSED = 3
+    DATA_REFUSED = 4
+    TRY_AGAIN = 5
+    INTERRUPTED = 130
+
+
+EXIT_MEANING = {
+    Exit.OK: "done",
+    Exit.FAILURE: "failed; the message says what to do",
+    Exit.USAGE: "wrong option, argument or setting",
+    Exit.REFUSED: "refused because of the state of things; nothing was changed",
+    Exit.DATA_REFUSED: "a supplier's extract was refused; the rest was done",
+    Exit.TRY_AGAIN: "a passing fault (a lock, a time-out): the same command may succeed later",
+    Exit.INTERRUPTED: "stopped with Ctrl-C",
+}
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def new_app(help_text: str) -> typer.Typer:
+    """A group of commands in the house's manner."""
+    return typer.Typer(help=help_text, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+def settings() -> Settings:
+    """The operator's settings. Raises ConfigurationError naming the setting that is wrong."""
+    from pydantic import ValidationError
+
+    from search_api.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        names = ", ".join(sorted({f"NCRS_{str(item['loc'][0]).upper()}" for item in error.errors() if item["loc"]}))
+        raise ConfigurationError(
+            f"These settings are wrong: {names}.", remedy="See docs/reference/settings.md for each setting."
+        ) from None
+
+
+def stores(chosen: Settings) -> Stores:
+    """The folders of the home that the settings name."""
+    from assets.stores import Stores
+
+    return Stores(home=chosen.home, drop=chosen.drop_folder)
+
+
+def console(*, error: bool = False) -> Console:
+    """A console on standard output, or on standard error for progress and remarks."""
+    from rich.console import Console
+
+    return Console(stderr=error, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One remark on standard error: standard output holds the answer only."""
+    typer.echo(text, err=True)
+
+
+def emit(document: Any, *, as_json: bool, lines: Sequence[str] = ()) -> None:
+    """The answer of a command: one JSON document, or the lines for people."""
+    if as_json:
+        typer.echo(json.dumps(document, indent=2, default=str))
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table for people on standard output."""
+    from rich.table import Table
+
+    drawn = Table(title=title or None, title_justify="left", show_edge=False, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column)
+    for row in rows:
+        drawn.add_row(*["–" if cell is None else str(cell) for cell in row])
+    console().print(drawn)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """A step that may take a while: a spinner with the time on a terminal, two lines elsewhere."""
+    screen = console(error=True)
+    if not screen.is_terminal:
+        say(f"{text} ...")
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=screen) as progress:
+        task = progress.add_task(text, total=None)
+        yield
+        progress.update(task, total=1, completed=1)
+
+
+def in_words(span: timedelta | None) -> str:
+    """A time span as people say it: ``3 d 4 h``, ``5 h 10 min``, ``12 min``."""
+    if span is None:
+        return "–"
+    minutes = int(abs(span).total_seconds() // 60)
+    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
+    text = f"{days} d {hours} h" if days else f"{hours} h {rest} min" if hours else f"{rest} min"
+    return f"-{text}" if span < timedelta(0) and minutes else text
+
+
+def exit_code(fault: NcrsError) -> Exit:
+    """The exit code of a fault."""
+    kinds: Mapping[type[NcrsError], Exit] = {
+        ConfigurationError: Exit.USAGE,
+        Refused: Exit.REFUSED,
+        DataFault: Exit.DATA_REFUSED,
+        PassingFault: Exit.TRY_AGAIN,
+    }
+    return next((code for kind, code in kinds.items() if isinstance(fault, kind)), Exit.FAILURE)
+
+
+def explain(fault: BaseException) -> tuple[str, Exit]:
+    """The line to print for what went wrong, and the exit code."""
+    if isinstance(fault, NcrsError):
+        return str(fault), exit_code(fault)
+    if isinstance(fault, OSError):
+        place = f" ({fault.filename})" if fault.filename else ""
+        return f"SYSTEM: {fault.strerror or type(fault).__name__}{place}. Run `ncrs doctor`.", Exit.FAILURE
+    return f"UNEXPECTED: {type(fault).__name__}. This is a fault of the product; please report it.", Exit.FAILURE
+
+
+def report(_kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
+    """Excepthook: where an unexpected error happened, without its text, which may quote a row."""
+    line, _ = explain(fault)
+    out: TextIO = sys.stderr
+    out.write(f"{line}\n")
+    if not isinstance(fault, (NcrsError, OSError)):
+        out.writelines(traceback.format_tb(trace))

@@ -1,0 +1,126 @@
+"""``ncrs status`` and ``ncrs doctor``: how things stand, and what stands in the way.
+
+Belongs here: showing. Does not belong here: judging freshness (``search_api/ops/freshness.py``) or
+the machine (``doctor.py``). No orchestrator is imported: ``status`` must answer when it is broken.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from pipelines.cli_common import Exit, JsonOption, emit, in_words, settings, table
+
+if TYPE_CHECKING:
+    from schemas.generation import GenerationManifest
+    from search_api.ops.freshness import FeedFreshness
+    from search_api.settings import Settings
+
+FEED_COLUMNS = ("feed", "state", "as-at", "behind", "limits", "extract", "rows", "held", "refused")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(status)
+    app.command()(doctor)
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Say, per feed: as-at time, how far behind against its limits, last extract, counts, refusals; and what is served.
+
+    Exit code 1 when a feed is past its hard limit or nothing is published.
+
+    Example: ncrs status --json
+    """
+    from search_api.ops.freshness import all_freshness
+    from search_api.ops.ledger import Ledger
+
+    chosen = settings()
+    feeds = all_freshness(Ledger(_control(chosen)), datetime.now(UTC))
+    current = current_generation(chosen)
+    if as_json:
+        emit({"generation": _generation(current), "feeds": [feed.document() for feed in feeds]}, as_json=True)
+    else:
+        _print_generation(current)
+        table("", FEED_COLUMNS, [_feed_row(feed) for feed in feeds])
+    if current is None or any(feed.state == "stale" for feed in feeds):
+        raise typer.Exit(Exit.FAILURE)
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Look for what will go wrong: Python, disk, memory, file systems, ports, rights, settings, leftovers.
+
+    Exit code 1 when something must be mended first.
+
+    Example: ncrs doctor
+    """
+    from pipelines.doctor import examine
+
+    findings = examine(settings())
+    emit(
+        [vars(finding) for finding in findings],
+        as_json=as_json,
+        lines=[finding.line() for finding in findings],
+    )
+    if any(finding.level == "fail" for finding in findings):
+        raise typer.Exit(Exit.FAILURE)
+
+
+def current_generation(chosen: Settings) -> GenerationManifest | None:
+    """Manifest of the generation that is served, or None before the first publication."""
+    from schemas.generation import (
+        CURRENT_NAME,
+        GENERATION_MANIFEST_NAME,
+        CurrentGeneration,
+        GenerationManifest,
+    )
+
+    marker = chosen.generations_folder / CURRENT_NAME
+    if not marker.is_file():
+        return None
+    current = CurrentGeneration.model_validate_json(marker.read_bytes())
+    manifest = chosen.generations_folder / current.generation / GENERATION_MANIFEST_NAME
+    return GenerationManifest.model_validate_json(manifest.read_bytes())
+
+
+def _control(chosen: Settings) -> Any:
+    from search_api.ops.database import control_engine
+
+    return control_engine(chosen.control_url)
+
+
+def _generation(manifest: GenerationManifest | None) -> dict[str, Any] | None:
+    return None if manifest is None else manifest.model_dump(mode="json", exclude={"files"})
+
+
+def _print_generation(manifest: GenerationManifest | None) -> None:
+    if manifest is None:
+        typer.echo("No generation is published. `ncrs ingest` makes one from what is in the drop folder.\n")
+        return
+    rows = ", ".join(f"{state.table} {state.rows:,}" for state in manifest.tables)
+    typer.echo(f"Generation {manifest.generation}, as at {_moment(manifest.as_at)}, built {_moment(manifest.built_at)}")
+    typer.echo(f"{rows}, search documents {manifest.index.documents:,}\n")
+
+
+def _feed_row(feed: FeedFreshness) -> tuple[object, ...]:
+    limits = f"{in_words(feed.feed.soft_limit)} / {in_words(feed.feed.hard_limit)}"
+    last = feed.last
+    extract = f"{last.source} {last.sequence} {last.kind}" if last else None
+    refused = f"{feed.refusals} ({feed.last_code})" if feed.last_code else str(feed.refusals)
+    return (
+        feed.feed.name,
+        feed.state,
+        _moment(feed.as_at) if feed.as_at else None,
+        in_words(feed.age),
+        limits,
+        extract,
+        f"{last.accepted:,}" if last else None,
+        f"{feed.quarantined:,}",
+        refused,
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")

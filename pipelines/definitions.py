@@ -1,0 +1,79 @@
+"""The one code location: everything Dagster knows of us, assembled in one function.
+
+Belongs here: putting together what ``assets/``, ``jobs.py``, ``sensors.py``, ``schedules.py`` and
+``resources.py`` make. Does not belong here: making any of it, reading a setting, opening a store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from assets import keys
+from pipelines import jobs, resources, schedules, sensors
+from schemas.feeds import FEEDS, Feed
+from search_api.settings import Settings
+
+
+def source_spec(feed: Feed) -> dg.AssetSpec:
+    """The supplier's delivery: external, never run; the drop-folder sensor tells when one arrives."""
+    return dg.AssetSpec(
+        keys.source(feed.name),
+        description=f"{feed.title}: deliveries in the drop folder ({feed.cadence}).",
+        group_name="source",
+        owners=[owner(feed)],
+        kinds={"file"},
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=feed.hard_limit, warn_window=feed.soft_limit),
+        metadata={
+            "soft_limit_hours": feed.soft_limit.total_seconds() / 3600,
+            "hard_limit_hours": feed.hard_limit.total_seconds() / 3600,
+        },
+    )
+
+
+def owner(feed: Feed) -> str:
+    """The catalogue's owner in Dagster's spelling."""
+    return f"team:{feed.owner.removeprefix('group:')}"
+
+
+def default_assets() -> tuple[list[Any], list[Any]]:
+    """Assets and checks of every stage, in the data's order."""
+    from assets.reports.freshness import report_assets
+
+    report, report_checks = report_assets()
+    return [*map(source_spec, FEEDS.values()), *report], report_checks
+
+
+def build_definitions(
+    *,
+    settings: Settings | None = None,
+    resource_overrides: Mapping[str, Any] | None = None,
+    assets: Sequence[Any] | None = None,
+    checks: Sequence[Any] | None = None,
+    automation: bool = True,
+) -> dg.Definitions:
+    """Every definition. Overrides replace the default of the same name; without ``automation`` no
+    sensor and no schedule is there. ``settings`` None: read from the environment when a run starts.
+    """
+    stages, stage_checks = default_assets() if assets is None else (list(assets), [])
+    ingest_jobs = [jobs.ingest(feed) for feed in FEEDS.values()]
+    publish_job, freshness_job = jobs.publish(), jobs.freshness()
+    return dg.Definitions(
+        assets=stages,
+        asset_checks=stage_checks if checks is None else list(checks),
+        jobs=[*ingest_jobs, publish_job, freshness_job],
+        sensors=[sensors.drop_folder(ingest_jobs), sensors.new_extracts(publish_job, ingest_jobs)]
+        if automation
+        else [],
+        schedules=[schedules.catch_up(ingest_jobs), schedules.freshness(freshness_job)] if automation else [],
+        resources={**resources.resources(settings), **(resource_overrides or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What ``workspace.yaml`` names."""
+    return build_definitions()

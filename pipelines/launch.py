@@ -1,0 +1,56 @@
+"""Run a job here and now, in this process, on the instance that the UI shows.
+
+Belongs here: what ``ncrs ingest`` and ``ncrs publish`` share with the tests: the same job definitions,
+the same resources, the same instance. Does not belong here: what is printed (``cli_data.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from pipelines.definitions import build_definitions
+from pipelines.instance import process_tag
+from schemas.errors import PermanentFault
+from search_api.settings import Settings
+
+# Dagster's console logger prints every event at DEBUG; the log of the run is in the UI.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """How a run ended. ``failures`` are the descriptions of failed steps, checks among them."""
+
+    job: str
+    run_id: str
+    success: bool
+    failures: tuple[str, ...]
+
+
+def run_job(name: str, settings: Settings, instance: dg.DagsterInstance) -> JobOutcome:
+    """Execute a job to its end."""
+    job = build_definitions(settings=settings, automation=False).resolve_job_def(name)
+    result = job.execute_in_process(
+        instance=instance, raise_on_error=False, run_config=_QUIET, tags={**process_tag(), "ncrs/started_by": "cli"}
+    )
+    return JobOutcome(name, result.run_id, result.success, tuple(_failures(result)))
+
+
+def require_success(outcome: JobOutcome) -> JobOutcome:
+    """Raises PermanentFault with what the failed steps said."""
+    if not outcome.success:
+        said = " ".join(outcome.failures) or "No step says why."
+        raise PermanentFault(f"The job {outcome.job} failed. {said}", remedy=f"See run {outcome.run_id} in Dagster.")
+    return outcome
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    texts = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            user = data.user_failure_data
+            texts.append(user.description if user and user.description else f"Step {event.step_key} failed.")
+    return texts

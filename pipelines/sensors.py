@@ -1,0 +1,132 @@
+"""Sensors: what starts a job because something happened.
+
+Belongs here: noticing. Does not belong here: what counts as news (``deliveries.py``), work of any
+size. A tick may happen twice: run keys and cursors make the second one harmless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from assets import keys
+from assets.stores import Stores
+from pipelines.deliveries import Delivery, delivered, news, signature, unpublished
+from pipelines.jobs import PUBLISH, ingest_name
+from schemas.feeds import FEEDS
+from search_api.ops.ledger import Ledger
+
+HEARTBEAT = "heartbeat"
+INTERVAL_S = 30
+DROP_FOLDER = "drop_folder"
+NEW_EXTRACTS = "new_extracts"
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def heartbeat(stores: Stores, sensor: str, now: datetime) -> None:
+    """Write the time of a tick: a sensor that fails or does not run is seen by the age of the file."""
+    folder = stores.home / HEARTBEAT
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / sensor).write_text(now.isoformat())
+
+
+def drop_folder(ingest_jobs: list[Any]) -> dg.SensorDefinition:
+    """Starts the ingest of each feed that has a new complete delivery."""
+
+    @dg.sensor(
+        name=DROP_FOLDER,
+        jobs=ingest_jobs,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="One run per feed when a delivery is complete (its manifest exists) and the ledger does not know it.",
+    )
+    def sense(
+        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[Stores], ledger: dg.ResourceParam[Ledger]
+    ) -> dg.SensorResult:
+        heartbeat(stores, DROP_FOLDER, datetime.now(UTC))
+        return look_at_drop_folder(context.cursor, stores, ledger)
+
+    return sense
+
+
+def look_at_drop_folder(cursor: str | None, stores: Stores, ledger: Ledger) -> dg.SensorResult:
+    """The cursor holds one signature per feed, so an unchanged folder costs one listing and no hash."""
+    seen: dict[str, str] = json.loads(cursor) if cursor else {}
+    requests, events = [], []
+    for feed in FEEDS:
+        deliveries = delivered(stores, feed)
+        mark = signature(deliveries)
+        fresh = news(deliveries, ledger, feed) if mark != seen.get(feed) else []
+        seen[feed] = mark
+        if fresh:
+            requests.append(dg.RunRequest(run_key=f"{feed}:{mark}", job_name=ingest_name(feed)))
+            events.extend(_arrival(delivery) for delivery in fresh)
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else "Nothing new in the drop folder.",
+        cursor=json.dumps(seen),
+        asset_events=events,
+    )
+
+
+def new_extracts(publish_job: Any, ingest_jobs: list[Any]) -> dg.SensorDefinition:
+    """Starts a build and publication when something is validated beyond the newest generation."""
+    waiting_for = [job.name for job in ingest_jobs]
+
+    @dg.sensor(
+        name=NEW_EXTRACTS,
+        job=publish_job,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="One run when extracts are validated beyond the newest generation and no ingest is under way.",
+    )
+    def sense(
+        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[Stores], ledger: dg.ResourceParam[Ledger]
+    ) -> dg.SensorResult:
+        heartbeat(stores, NEW_EXTRACTS, datetime.now(UTC))
+        busy = [run.job_name for run in context.instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))]
+        return look_at_ledger([job for job in busy if job in (*waiting_for, PUBLISH)], stores, ledger)
+
+    return sense
+
+
+def look_at_ledger(busy: list[str], stores: Stores, ledger: Ledger) -> dg.SensorResult:
+    """One generation for all that arrived together: wait while an ingest runs.
+
+    The run key is what would be built, so a build that failed is not tried for ever; the next
+    extract, or a person with ``ncrs publish``, tries again.
+    """
+    if busy:
+        return dg.SensorResult(skip_reason=f"Under way: {', '.join(sorted(set(busy)))}.")
+    waiting = unpublished(stores, ledger)
+    if not waiting:
+        return dg.SensorResult(skip_reason="Everything validated is in the newest generation.")
+    key = hashlib.sha256(json.dumps(sorted((*pair, sequence) for pair, sequence in waiting.items())).encode())
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=key.hexdigest()[:16])])
+
+
+def _arrival(delivery: Delivery) -> dg.AssetMaterialization:
+    """An event on the external asset: what the manifest says, no row."""
+    manifest = delivery.read()
+    known = (
+        {}
+        if manifest is None
+        else {
+            "source": manifest.source,
+            "sequence": manifest.sequence,
+            "kind": manifest.kind,
+            "records": manifest.record_count,
+            "as_at": manifest.window_to.isoformat(),
+        }
+    )
+    return dg.AssetMaterialization(asset_key=keys.source(delivery.feed), metadata=known)
