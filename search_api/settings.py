@@ -35,6 +35,11 @@ class Settings(BaseSettings):
         description="Base of fullUrl in answers; PDS's production address, as PDS itself answers.",
     )
 
+    scr_public_base: str = Field(
+        "https://api.service.nhs.uk/summary-care-record/FHIR/R4",
+        description="Base of addresses in summary care record answers; that service's production address.",
+    )
+
     issuer: str = Field("http://127.0.0.1:8010", description="OIDC issuer whose tokens are accepted.")
     jwks_url: str | None = Field(None, description="Key set address; default {issuer}/jwks. Pinned, never discovered.")
     audience: str = Field("ncrs", description="Audience a token must name, alone.")
@@ -94,7 +99,8 @@ class Settings(BaseSettings):
         48, description="How far in the future the as-at time of an extract may lie, hours; more is a wrong clock."
     )
     quarantine_activity: str = Field(
-        "B0011", description="Activity needed to see, release or drop a quarantined row (services.md 0.2: audit trails)."
+        "B0011",
+        description="Activity needed to see, release or drop a quarantined row (services.md 0.2: audit trails).",
     )
     free_space_factor: float = Field(
         2.5, description="Free disk wanted before a build, as a multiple of the last generation."
