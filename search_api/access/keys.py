@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,11 +102,14 @@ def _key(row: dict[str, Any]) -> Key | None:
         return None
     try:
         if row.get("kty") == "RSA":
-            rsa = RSAKey.import_key(public)
-            return rsa if rsa.public_key.key_size >= MIN_RSA_BITS else None
+            return RSAKey.import_key(public) if _bits(row["n"]) >= MIN_RSA_BITS else None
         return ECKey.import_key(public) if row.get("kty") == "EC" else None
     except (JoseError, ValueError, TypeError, KeyError):
         return None
+
+
+def _bits(modulus: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4)), "big").bit_length()
 
 
 class KeyStore:

@@ -16,10 +16,11 @@ from starlette.requests import Request
 
 from schemas.errors import ConfigurationError
 from search_api.access.context import Caller
-from search_api.access.gate import AccessGate
+from search_api.access.gate import RECORD_PARAMETER, AccessGate
 from search_api.access.policy import PolicyTable
 
 _MARK = "ncrs_policy"
+_RECORD = f"{{{RECORD_PARAMETER}}}"
 
 
 def requires(policy: str) -> Callable[[Request], Awaitable[Caller]]:
@@ -98,3 +99,5 @@ def _problems(where: str, mark: tuple[str, bool], table: PolicyTable) -> Iterato
         yield f"route {where} is {'public' if public else 'not public'} against policy {name}"
     elif policy.surface != "http":
         yield f"policy {name} is not for routes, but route {where} carries it"
+    elif any(rule.own_record for rule in policy.modes.values()) and _RECORD not in where:
+        yield f"policy {name} compares a patient's own number, but route {where} lacks {_RECORD}"
