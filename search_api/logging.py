@@ -27,6 +27,9 @@ LOG_EVENTS: dict[str, str] = {
     "API040": "The gate refused a request; error holds the reason.",
     "API041": "The issuer's key set could not be used; the keys held stay in use.",
     "API030": "A part of a patient's summary failed; the others were answered.",
+    "GEN001": "Another generation is served from now on.",
+    "GEN002": "A generation was refused; what was served before is kept.",
+    "GEN003": "The current generation is broken, so an earlier one is served.",
     "API031": "A person matched by the index is missing from the replica.",
 }
 

@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         2.5, description="Free disk wanted before a build, as a multiple of the last generation."
     )
 
+    serve_memory_gb: float = Field(1.0, description="Memory limit given to DuckDB for one served replica, GB.")
+    verify_at_start: bool = Field(
+        True, description="Whether the API compares every file's SHA-256 with the manifest before it serves at start."
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
     opensearch_password: SecretStr | None = Field(None, description="Password of the OpenSearch account.")
 

@@ -1,0 +1,161 @@
+"""A generation on disk as a reader sees it: marker, manifest, checks, lease.
+
+Belongs here: reading ``current.json`` and ``manifest.json``, checking a folder against its manifest,
+and the lease that keeps a folder while it is read. Does not belong here: building, publishing or
+removing (``assets/published``), keeping one open for requests (``generations.py``).
+
+A lease is a shared lock on ``generations/leases/<id>``. Retention removes a folder only when it gets
+that lock alone. (On Linux an open file outlives its name, so even a folder removed by hand does not
+disturb who has it open.)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from schemas.errors import GenerationError
+from schemas.generation import (
+    CURRENT_NAME,
+    GENERATION_MANIFEST_NAME,
+    GENERATION_SCHEMA_VERSION,
+    CurrentGeneration,
+    FileState,
+    GenerationManifest,
+)
+
+LEASES = "leases"
+_CHUNK = 1 << 20
+_ROLL_BACK = "Roll back to another generation with ncrs rollback --to, or build anew with ncrs build."
+
+Progress = Callable[[int, int], None]
+
+
+def read_current(generations: Path) -> CurrentGeneration | None:
+    """The marker, or None when nothing was ever published. Raises GenerationError when unreadable."""
+    path = generations / CURRENT_NAME
+    try:
+        return CurrentGeneration.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (ValidationError, OSError) as error:
+        raise GenerationError(
+            f"The marker {CURRENT_NAME} cannot be read ({type(error).__name__}).", remedy=_ROLL_BACK
+        ) from None
+
+
+def read_manifest(folder: Path, expected_sha256: str | None = None) -> GenerationManifest:
+    """The manifest of a generation folder.
+
+    Raises GenerationError when it is missing, damaged, of a schema version this code does not know,
+    or not the one the marker names.
+    """
+    try:
+        content = (folder / GENERATION_MANIFEST_NAME).read_bytes()
+    except OSError as error:
+        raise GenerationError(
+            f"The manifest of generation {folder.name} cannot be read ({type(error).__name__}).", remedy=_ROLL_BACK
+        ) from None
+    if expected_sha256 is not None and sha256(content).hexdigest() != expected_sha256:
+        raise GenerationError(f"The manifest of {folder.name} is not the one that was published.", remedy=_ROLL_BACK)
+    return _parsed(folder.name, content)
+
+
+def _parsed(name: str, content: bytes) -> GenerationManifest:
+    try:
+        manifest = GenerationManifest.model_validate_json(content)
+    except ValidationError:
+        raise GenerationError(f"The manifest of generation {name} has another shape.", remedy=_ROLL_BACK) from None
+    if manifest.schema_version != GENERATION_SCHEMA_VERSION:
+        raise GenerationError(
+            f"Generation {name} has schema version {manifest.schema_version}; this code reads "
+            f"{GENERATION_SCHEMA_VERSION}.",
+            remedy="Build anew with ncrs build, or run the version of the code that made it.",
+        )
+    if manifest.generation != name:
+        raise GenerationError(f"The folder {name} holds the manifest of another generation.", remedy=_ROLL_BACK)
+    return manifest
+
+
+def check_sizes(folder: Path, manifest: GenerationManifest) -> None:
+    """Every file of the manifest is there with its size. Raises GenerationError."""
+    for state in manifest.files:
+        path = folder / state.path
+        size = path.stat().st_size if path.is_file() else None
+        if size != state.bytes:
+            found = "is missing" if size is None else f"has {size} bytes instead of {state.bytes}"
+            raise GenerationError(f"The file {folder.name}/{state.path} {found}.", remedy=_ROLL_BACK)
+
+
+def damaged_files(folder: Path, manifest: GenerationManifest, progress: Progress | None = None) -> Iterator[FileState]:
+    """Files whose bytes are not those of the manifest; ``progress`` gets bytes done and bytes in all."""
+    total = sum(state.bytes for state in manifest.files)
+    done = 0
+    for state in manifest.files:
+        if not (folder / state.path).is_file() or file_sha256(folder / state.path) != state.sha256:
+            yield state
+        done += state.bytes
+        if progress is not None:
+            progress(done, total)
+
+
+def check_hashes(folder: Path, manifest: GenerationManifest) -> None:
+    """Every file has the bytes that were published. Raises GenerationError naming the first that has not."""
+    for state in damaged_files(folder, manifest):
+        raise GenerationError(f"The file {folder.name}/{state.path} was damaged on disk.", remedy=_ROLL_BACK)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def generation_number(name: str) -> int | None:
+    """The leading number of a generation's name (``000007-1a2b3c4d``), or None for other names."""
+    head, dash, tail = name.partition("-")
+    return int(head) if dash and tail and head.isdecimal() else None
+
+
+def folders(generations: Path) -> list[Path]:
+    """Generation folders, lowest number first."""
+    if not generations.is_dir():
+        return []
+    found = [path for path in generations.iterdir() if path.is_dir() and generation_number(path.name) is not None]
+    return sorted(found, key=lambda path: (generation_number(path.name), path.name))
+
+
+class Lease:
+    """A shared lock that says a generation is being read; ``release`` gives it back."""
+
+    def __init__(self, generations: Path, name: str) -> None:
+        self._descriptor = _open_lease(generations / LEASES / name)
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Give the lock back; harmless when done twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _open_lease(path: Path) -> int | None:
+    """A descriptor for locking, or None on a disk that takes no new files (it loses none either)."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        pass
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o640)
+    except OSError:
+        return None
