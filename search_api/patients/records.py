@@ -28,18 +28,19 @@ def record_of(generation: Generation, number: int) -> PatientRecord:
 
     Raises INVALIDATED_RESOURCE or RESOURCE_NOT_FOUND (pds.md 2.1).
     """
-    change = generation.replica.number_change(number)
-    if change is not None:
-        current = generation.replica.current_number(number)
-        if current is None or current == number:
-            raise errors.SpineError(errors.INVALIDATED_RESOURCE)
-        number = current
-    record = generation.replica.patient(number)
-    if record is None:
-        raise errors.SpineError(errors.RESOURCE_NOT_FOUND)
-    if record.security == Security.INVALIDATED.value:
+    replica = generation.replica
+    record = replica.patient(number)
+    if record is not None and record.security != Security.INVALIDATED.value:
+        return record
+    current = replica.current_number(number)
+    if current is None or (current == number and record is not None):
         raise errors.SpineError(errors.INVALIDATED_RESOURCE)
-    return record
+    replacing = replica.patient(current) if current != number else None
+    if replacing is None:
+        raise errors.SpineError(errors.RESOURCE_NOT_FOUND)
+    if replacing.security == Security.INVALIDATED.value:
+        raise errors.SpineError(errors.INVALIDATED_RESOURCE)
+    return replacing
 
 
 def records_of(generation: Generation, numbers: Iterable[int]) -> dict[int, PatientRecord]:
@@ -54,7 +55,7 @@ def records_of(generation: Generation, numbers: Iterable[int]) -> dict[int, Pati
         record = found.get(number)
         if record is None or record.security == Security.INVALIDATED.value:
             current = generation.replica.current_number(number)
-            record = generation.replica.patient(current) if current not in (None, number) else None
+            record = None if current in (None, number) else generation.replica.patient(current)
         if record is not None and record.security != Security.INVALIDATED.value:
             shown[number] = record
     return shown

@@ -25,8 +25,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import duckdb
-
 from schemas.errors import NcrsError
 from schemas.fhir.scr import scr_bundle
 from schemas.identifiers import format_nhs_number
@@ -53,7 +51,7 @@ ABSENT, REFUSED, MASKED, FAILED, STALE = "absent", "refused", "masked", "failed"
 WITHHELD = frozenset({REFUSED, MASKED})
 
 # What reading one service may raise; the others are still answered.
-SECTION_FAULTS = (NcrsError, duckdb.Error, OSError, ValueError, TypeError, KeyError, AttributeError)
+SECTION_FAULTS = (NcrsError, OSError, ValueError, TypeError, KeyError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -144,10 +142,11 @@ def _section(ask: Ask, source: Source, part: Part) -> Resource:
     if part.reason is not None:
         extensions.append({"url": REASON, "valueCode": part.reason})
     section: Resource = {
-        "extension": extensions,
         "title": source.title,
         "code": {"coding": [{"system": SERVICES, "code": source.key, "display": source.title}]},
     }
+    if extensions:
+        section["extension"] = extensions
     if part.entries:
         section["entry"] = [{"reference": url} for url, _ in part.entries]
     else:
