@@ -91,7 +91,6 @@ _FILE_RULES = (
     FileRule("MANIFEST_TIME", _M, "A manifest time has no offset, or the window ends before it starts.", _RESEND),
     FileRule("MANIFEST_FUTURE", _M, "The manifest's window ends in the future.", _RESEND),
     FileRule("MANIFEST_PLACE", _M, "Feed, source or sequence are not those of the folder.", _RESEND),
-    FileRule("FEED_UNKNOWN", "FILE_UNAUTHORISED", "No such feed is in the catalogue.", "Check the folder's name."),
     FileRule("SOURCE_NOT_ALLOWED", "FILE_UNAUTHORISED", "The source may not send this feed.", "Ask the feed's owner."),
     FileRule("KIND_NOT_ALLOWED", _M, "The feed has no extracts of this kind.", _RESEND),
     FileRule("VERSION_UNKNOWN", "FILE_VERSION_UNSUPPORTED", "The layout version is not the feed's.", _RESEND),
