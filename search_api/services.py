@@ -5,7 +5,7 @@ Belongs here: the holder and the readers of it. Does not belong here: making any
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -21,7 +21,7 @@ from search_api.worker import Worker
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of a running API."""
+    """The parts of a running API. ``metrics`` and ``worker`` are made with it; ``close`` ends them all."""
 
     settings: Settings
     generations: Generations
@@ -29,8 +29,17 @@ class Services:
     gate: AccessGate
     audit: AuditLog
     ledger: Ledger
-    metrics: Metrics
-    worker: Worker
+    metrics: Metrics = field(default_factory=Metrics)
+    worker: Worker = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "worker", Worker(self.settings, self.metrics))
+
+    def close(self) -> None:
+        """Running work and waiting audit events end first."""
+        self.worker.close()
+        self.audit.close()
+        self.generations.close()
 
 
 def services(request: Request) -> Services:
