@@ -123,7 +123,9 @@ def patient_row(
     row["former_genders"] = texts(history.get("gender")) if history else None
     row["former_birth_dates"] = texts(history.get("birthDate")) if history else None
     row["related_persons"] = [json_text(person) for person in related] or None
-    row["source_json"] = None if _build(row) == resource else json_text(resource)
+    # Without an id no key says who this is: such a resource is kept whole as well.
+    expressed = row["nhs_number"] is not None and _build(row) == resource
+    row["source_json"] = None if expressed else json_text(resource)
     return row
 
 

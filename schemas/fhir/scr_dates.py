@@ -16,7 +16,7 @@ _SHOWN = re.compile(
     r"(?:[\s,T]{1,3}(?P<time>[0-2]\d:[0-5]\d))?(?!\d)",
     re.ASCII,
 )
-_YEAR = re.compile(r"(?<!\d)(\d{4})$", re.ASCII)
+_YEAR = re.compile(r"(?:^|:\s{0,3})(\d{4})$", re.ASCII)
 
 
 def _month(match: re.Match[str]) -> int | None:

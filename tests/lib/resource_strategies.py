@@ -159,7 +159,21 @@ def spoiled_patients(draw: st.DrawFn) -> Json:
     return resource
 
 
-_FIELDS = ["identifier", "meta", "name", "gender", "birthDate", "multipleBirthInteger", "deceasedDateTime", "generalPractitioner", "managingOrganization", "extension", "telecom", "contact", "address"]
+_FIELDS = [
+    "identifier",
+    "meta",
+    "name",
+    "gender",
+    "birthDate",
+    "multipleBirthInteger",
+    "deceasedDateTime",
+    "generalPractitioner",
+    "managingOrganization",
+    "extension",
+    "telecom",
+    "contact",
+    "address",
+]
 any_patients = st.builds(
     lambda fields, more, number: {**more, **fields, "resourceType": "Patient", **number},
     st.dictionaries(st.sampled_from(_FIELDS), json_values),
