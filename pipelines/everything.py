@@ -1,0 +1,169 @@
+"""``make run``: from nothing to an answered question on one machine, then serve until stopped.
+
+Belongs here: the steps and the processes of the demonstration. Does not belong here: how processes
+are kept (``supervise.py``), the question that is tried (``trial.py``).
+
+The steps run as the same commands that ops use, each in a process of its own, so that memory of a
+build is gone before anything serves.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import typer
+
+from pipelines.cli_common import step
+from pipelines.cli_status import current_generation
+from pipelines.deliveries import delivered
+from pipelines.doctor import port_taken
+from pipelines.instance import ROOT, WORKSPACE_YAML, dagster_home, prepare_home
+from pipelines.resources import stores_of
+from pipelines.supervise import Company, Program, stop_on_signals
+from pipelines.trial import Trial, find_trial
+from schemas.errors import PermanentFault, Refused
+from schemas.feeds import FEEDS
+from search_api.settings import Settings
+
+READY_S = 120.0
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the three listen."""
+
+    api: int
+    identity: int
+    dagster: int
+
+    def addresses(self) -> dict[str, str]:
+        """Name to address."""
+        numbers = {"api": self.api, "sign-in": self.identity, "dagster": self.dagster}
+        return {name: f"http://{HOST}:{port}" for name, port in numbers.items()}
+
+
+def run_everything(settings: Settings, ports: Ports, *, patients: int, seed: int) -> None:
+    """Raises Refused when a port is taken, PermanentFault when a step or a process fails."""
+    _require_free(ports)
+    prepare_home(settings)
+    environment = _environment(settings, ports)
+    _fill(settings, environment, patients, seed)
+    with stop_on_signals(), Company(environment, ROOT) as company:
+        try:
+            for program in _programs(settings, ports):
+                company.start(program)
+            with step("Waiting until all answer"):
+                company.wait_ready(READY_S)
+            addresses = ports.addresses()
+            _print_how_to(ports, find_trial(settings, addresses["api"], addresses["sign-in"]))
+            company.watch()
+        except KeyboardInterrupt:
+            typer.echo("Stopping ...", err=True)
+    typer.echo("Stopped. The data is kept; the next `make run` starts from it.", err=True)
+
+
+def _require_free(ports: Ports) -> None:
+    names = {"PORT": ports.api, "IDENTITY_PORT": ports.identity, "DAGSTER_PORT": ports.dagster}
+    for variable, port in names.items():
+        if port_taken(HOST, port):
+            option = f"--{variable.lower().replace('_', '-')}"
+            raise Refused(
+                f"Port {port} is taken.",
+                remedy=f"Stop what listens there, or choose another: make run {variable}={port + 1} (ncrs run {option}).",
+            )
+
+
+def _environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
+    """What every child gets: absolute places, so that its own folder does not matter."""
+    return {
+        "NCRS_HOME": str(settings.home.resolve()),
+        "NCRS_DROP": str(settings.drop_folder.resolve()),
+        "NCRS_HOST": HOST,
+        "NCRS_PORT": str(ports.api),
+        "NCRS_ISSUER": ports.addresses()["sign-in"],
+        "DAGSTER_HOME": str(dagster_home(settings)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _fill(settings: Settings, environment: Mapping[str, str], patients: int, seed: int) -> None:
+    """Synthetic patients, ingested and published, unless a generation is there already."""
+    current = current_generation(settings)
+    if current is not None:
+        typer.echo(f"Using what is there: generation {current.generation}. Another NCRS_HOME starts afresh.", err=True)
+        return
+    stores = stores_of(settings)
+    began = time.monotonic()
+    if not any(delivered(stores, feed) for feed in FEEDS):
+        _command(environment, "sandbox", "extract", "--patients", str(patients), "--seed", str(seed))
+    _command(environment, "ingest")
+    typer.echo(f"From extract to published generation in {time.monotonic() - began:.0f} s.", err=True)
+
+
+def _command(environment: Mapping[str, str], *arguments: str) -> None:
+    done = subprocess.run(  # noqa: S603 - our own command line
+        [sys.executable, "-m", "pipelines.cli", *arguments], cwd=ROOT, env={**os.environ, **environment}, check=False
+    )
+    if done.returncode:
+        raise PermanentFault(f"`ncrs {' '.join(arguments)}` ended with code {done.returncode}.", remedy="See above.")
+
+
+def _programs(settings: Settings, ports: Ports) -> list[Program]:
+    addresses = ports.addresses()
+    logs = settings.home.resolve() / "logs"
+    workspace = str(ROOT / WORKSPACE_YAML)
+
+    def program(name: str, ready: str | None, *arguments: str) -> Program:
+        return Program(name, (sys.executable, "-m", *arguments), ready, logs / f"{name}.log")
+
+    return [
+        program(
+            "sign-in",
+            f"{addresses['sign-in']}/.well-known/openid-configuration",
+            *("sandbox", "identity", "--port", str(ports.identity)),
+        ),
+        program("api", f"{addresses['api']}/readyz", "pipelines.cli", "serve"),
+        program(
+            "dagster",
+            f"{addresses['dagster']}/server_info",
+            *("dagster_webserver", "-h", HOST, "-p", str(ports.dagster), "-w", workspace),
+        ),
+        program("dagster-daemon", None, "dagster._daemon", "run", "-w", workspace),
+    ]
+
+
+def _print_how_to(ports: Ports, trial: Trial) -> None:
+    addresses = ports.addresses()
+    lines = (
+        "",
+        f"API      {addresses['api']}/FHIR/R4     (pages: {addresses['api']}/docs)",
+        f"Dagster  {addresses['dagster']}",
+        f"Sign-in  {addresses['sign-in']}     (sandbox)",
+        "",
+        "Sign in as (ncrs sandbox token --persona NAME):",
+        *(f"  {line}" for line in _personas(addresses["sign-in"])),
+        "",
+        "Find a patient whose name was misspelt:",
+        "",
+        *(f"  {line}" for line in trial.lines),
+        "",
+        f"  -> {trial.answer}",
+        "",
+        "Ctrl-C stops everything. `ncrs status` says how things stand; a delivery put into the drop folder is taken in by itself:",
+        "  ncrs sandbox extract --day 1",
+    )
+    for line in lines:
+        typer.echo(line)
+
+
+def _personas(issuer: str) -> list[str]:
+    import httpx2
+
+    answer = httpx2.get(f"{issuer}/personas", timeout=10.0)
+    return [f"{persona['name']:<18} {persona['title']}" for persona in answer.raise_for_status().json()]
