@@ -47,7 +47,7 @@ class Security(Enum):
 
 def search_view(resource: Resource, security: str, very_restricted_fields: Collection[str] = ()) -> Resource:
     """The subset a search returns (pds.md 1.8); a restricted record loses its location fields too."""
-    if security == Security.VERY_RESTRICTED.value:
+    if security not in (Security.UNRESTRICTED.value, Security.RESTRICTED.value):
         return very_restricted_view(resource, very_restricted_fields)
     fields = SEARCH_FIELDS if security == Security.UNRESTRICTED.value else RESTRICTED_FIELDS
     view = _only(resource, fields)
