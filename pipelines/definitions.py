@@ -58,19 +58,28 @@ def build_definitions(
     sensor and no schedule is there. ``settings`` None: read from the environment when a run starts.
     """
     stages, stage_checks = default_assets() if assets is None else (list(assets), [])
-    ingest_jobs = [jobs.ingest(feed) for feed in FEEDS.values()]
+    ingest_jobs = {feed.name: jobs.ingest(feed) for feed in FEEDS.values()}
     publish_job, freshness_job = jobs.publish(), jobs.freshness()
+    automatic = _automation(ingest_jobs, publish_job, freshness_job) if automation else {}
     return dg.Definitions(
         assets=stages,
         asset_checks=stage_checks if checks is None else list(checks),
-        jobs=[*ingest_jobs, publish_job, freshness_job],
-        sensors=[sensors.drop_folder(ingest_jobs), sensors.new_extracts(publish_job, ingest_jobs)]
-        if automation
-        else [],
-        schedules=[schedules.catch_up(ingest_jobs), schedules.freshness(freshness_job)] if automation else [],
+        jobs=[*ingest_jobs.values(), publish_job, freshness_job],
         resources={**resources.resources(settings), **(resource_overrides or {})},
         executor=dg.in_process_executor,
+        **automatic,
     )
+
+
+def _automation(ingest_jobs: Mapping[str, Any], publish_job: Any, freshness_job: Any) -> dict[str, list[Any]]:
+    each = list(ingest_jobs.values())
+    return {
+        "sensors": [sensors.drop_folder(each), sensors.new_extracts(publish_job, each)],
+        "schedules": [
+            *(schedules.catch_up(FEEDS[name], job) for name, job in ingest_jobs.items()),
+            schedules.freshness(freshness_job),
+        ],
+    }
 
 
 @dg.definitions
