@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import iter_route_contexts
 
 from search_api import capability, docs_page, faults, logging
 from search_api.access.routes import check_routes
@@ -47,10 +49,17 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.access = services.gate
     _add_routes(app)
+    app.state.templates = templates(app)
     faults.install(app)
     app.add_middleware(Envelope, metrics=services.metrics)
     check_routes(app, services.gate.table)
     return app
+
+
+def templates(app: FastAPI) -> dict[Callable[..., Any], str]:
+    """Path templates by endpoint: what may be logged and counted of a path."""
+    contexts = iter_route_contexts(app.routes)
+    return {context.endpoint: context.path for context in contexts if context.endpoint and context.path}
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -62,7 +71,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(docs_page.router)
     app.add_api_route(
         FHIR_BASE + "/{rest:path}",
-        Unsupported(FHIR_BASE, list(app.routes)),
+        Unsupported(FHIR_BASE, set(templates(app).values())),
         methods=METHODS,
         dependencies=[Depends(proved)],
         include_in_schema=False,

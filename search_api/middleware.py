@@ -91,7 +91,8 @@ class Exchange:
     @property
     def route(self) -> str:
         """The template of the route, or one word for everything that has none."""
-        return str(getattr(self._scope.get("route"), "path", UNMATCHED))
+        templates: dict[object, str] = self._scope["app"].state.templates
+        return templates.get(self._scope.get("endpoint"), UNMATCHED)
 
     @property
     def method(self) -> str:

@@ -10,12 +10,11 @@ The path is quoted back as PDS does; it is the caller's own, and it enters no lo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import compile_path
 
 from search_api import errors
 from search_api.access.context import AccessMode
@@ -44,11 +43,14 @@ setattr(proved, "ncrs_policy", (POLICY, False))  # noqa: B010 - functions have n
 
 
 class Unsupported:
-    """Answers for every FHIR path and method that has no route; ``base`` is the FHIR base path."""
+    """Answers for every FHIR path and method without a route.
 
-    def __init__(self, base: str, routes: Iterable[BaseRoute]) -> None:
+    ``base`` is the FHIR base path, ``templates`` are the paths that have routes, methods aside.
+    """
+
+    def __init__(self, base: str, templates: Iterable[str]) -> None:
         self._base = base
-        self._known = [re.compile(pattern.pattern) for pattern in map(_pattern, routes) if pattern is not None]
+        self._known = [compile_path(template)[0] for template in templates]
 
     async def __call__(self, request: Request) -> Response:
         """Raises nothing: the answer is always an error."""
@@ -56,7 +58,7 @@ class Unsupported:
 
     def _error(self, request: Request) -> errors.SpineError:
         path = request.scope["path"]
-        if not any(pattern.fullmatch(path) for pattern in self._known):
+        if not any(pattern.match(path) for pattern in self._known):
             return errors.unsupported_path(path.removeprefix(self._base)[:_PATH_LENGTH])
         if request.method == "OPTIONS":
             return errors.SpineError(errors.BAD_GATEWAY, "An unknown error occurred")
@@ -64,8 +66,3 @@ class Unsupported:
         if request.method in ("PATCH", "POST") and mode in APPLICATIONS:
             return errors.method_refused(mode.value, "update" if request.method == "PATCH" else "create")
         return errors.SpineError(errors.UNSUPPORTED_SERVICE)
-
-
-def _pattern(route: BaseRoute) -> re.Pattern[str] | None:
-    pattern: re.Pattern[str] | None = getattr(route, "path_regex", None)
-    return pattern
