@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import typer
 
+from assets.landing.deliveries import deliveries
 from pipelines.cli_common import step
 from pipelines.cli_status import current_generation
-from pipelines.deliveries import delivered
 from pipelines.doctor import port_taken
 from pipelines.instance import ROOT, WORKSPACE_YAML, dagster_home, prepare_home
 from pipelines.resources import stores_of
@@ -100,7 +100,7 @@ def _fill(settings: Settings, environment: Mapping[str, str], patients: int, see
         return
     stores = stores_of(settings)
     began = time.monotonic()
-    if not any(delivered(stores, feed) for feed in FEEDS):
+    if not any(deliveries(stores, feed) for feed in FEEDS):
         _command(environment, "sandbox", "extract", "--patients", str(patients), "--seed", str(seed))
     _command(environment, "ingest")
     typer.echo(f"From extract to published generation in {time.monotonic() - began:.0f} s.", err=True)

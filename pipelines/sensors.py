@@ -1,6 +1,6 @@
 """Sensors: what starts a job because something happened.
 
-Belongs here: noticing. Does not belong here: what counts as news (``deliveries.py``), work of any
+Belongs here: noticing. Does not belong here: what counts as news (``news.py``), work of any
 size. A tick may happen twice: run keys and cursors make the second one harmless.
 """
 
@@ -14,9 +14,11 @@ from typing import Any
 import dagster as dg
 
 from assets import keys
+from assets.landing.deliveries import Delivery, deliveries
+from assets.landing.land import pending
 from assets.stores import Stores
-from pipelines.deliveries import Delivery, delivered, news, signature, unpublished
 from pipelines.jobs import PUBLISH, ingest_name
+from pipelines.news import manifest_of, signature, unpublished
 from schemas.feeds import FEEDS
 from search_api.ops.ledger import Ledger
 
@@ -60,13 +62,12 @@ def drop_folder(ingest_jobs: list[Any]) -> dg.SensorDefinition:
 
 
 def look_at_drop_folder(cursor: str | None, stores: Stores, ledger: Ledger) -> dg.SensorResult:
-    """The cursor holds one signature per feed, so an unchanged folder costs one listing and no hash."""
+    """The cursor holds one signature per feed, so an unchanged folder costs no look into the ledger."""
     seen: dict[str, str] = json.loads(cursor) if cursor else {}
     requests, events = [], []
     for feed in FEEDS:
-        deliveries = delivered(stores, feed)
-        mark = signature(deliveries)
-        fresh = news(deliveries, ledger, feed) if mark != seen.get(feed) else []
+        mark = signature(deliveries(stores, feed))
+        fresh = pending(stores, ledger, feed) if mark != seen.get(feed) else []
         seen[feed] = mark
         if fresh:
             requests.append(dg.RunRequest(run_key=f"{feed}:{mark}", job_name=ingest_name(feed)))
@@ -117,7 +118,7 @@ def look_at_ledger(busy: list[str], stores: Stores, ledger: Ledger) -> dg.Sensor
 
 def _arrival(delivery: Delivery) -> dg.AssetMaterialization:
     """An event on the external asset: what the manifest says, no row."""
-    manifest = delivery.read()
+    manifest = manifest_of(delivery)
     known = (
         {}
         if manifest is None

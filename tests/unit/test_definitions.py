@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +10,12 @@ import dagster as dg
 import pytest
 
 from assets import keys
+from assets.landing.deliveries import Delivery, fingerprint
 from assets.reports.freshness import check_result, write_report
 from assets.stores import Stores
 from pipelines import sensors
 from pipelines.definitions import build_definitions
-from pipelines.deliveries import unpublished
+from pipelines.news import unpublished
 from pipelines.resources import ledger_of, stores_of
 from schemas.feeds import FEEDS, PDS_PATIENT
 from search_api.ops.freshness import feed_freshness, judge
@@ -41,25 +41,21 @@ def stores(settings: Settings) -> Stores:
     return stores_of(settings)
 
 
-def _deliver(stores: Stores, feed: str, sequence: int, note: str = "") -> bytes:
-    """A complete delivery as far as the sensor looks: a manifest."""
+def _deliver(stores: Stores, feed: str, sequence: int, note: str = "") -> str:
+    """A complete delivery as far as the sensor looks: a manifest. Returns its fingerprint."""
     folder = stores.drop / feed / "PDS" / f"{sequence:08d}"
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"sequence": sequence, "note": note}).encode()
-    (folder / "manifest.json").write_bytes(text)
-    return text
+    (folder / "manifest.json").write_text(json.dumps({"sequence": sequence, "note": note}))
+    return fingerprint(Delivery(feed, "PDS", sequence, folder))
 
 
-def _entry(
-    feed: str, sequence: int, text: bytes = b"", outcome: str = "accepted", as_at: datetime = NOW
-) -> ExtractEntry:
-    digest = hashlib.sha256(text).hexdigest()
+def _entry(feed: str, sequence: int, seen: str = "", outcome: str = "accepted", as_at: datetime = NOW) -> ExtractEntry:
     return ExtractEntry(
         feed=feed,
         source="PDS",
         sequence=sequence,
-        fingerprint=digest,
-        sha256=digest,
+        fingerprint=seen,
+        sha256="",
         kind="delta",
         as_at=as_at,
         accepted=5,
