@@ -65,9 +65,11 @@ def _shown(node: LexborNode) -> str:
 
 
 def _span(cell: LexborNode) -> int:
-    value = (cell.attributes.get("colspan") or "1").strip()
-    # HTML's own limit; a longer digit run is not worth converting.
-    return min(int(value), 1000) if value.isascii() and value.isdigit() and len(value) < 5 and int(value) else 1
+    value = cell.attributes.get("colspan")
+    if value is None or not value.isascii() or not value.strip().isdigit() or len(value) > 4:
+        return 1
+    # HTML's own limit.
+    return max(1, min(int(value), 1000))
 
 
 def _cells(row: LexborNode) -> list[LexborNode]:
