@@ -1,0 +1,280 @@
+"""Judging one landed extract: parse, find duplicates, apply the rules, write the parts.
+
+Belongs here: the pass from landed bytes to validated and quarantined parts, and its sums. Does not
+belong here: the order of extracts and the ledger (``validate.py``), the rules (``quality``).
+
+Memory is bounded by ``FRAME_ROWS`` whatever the extract's size; what has to be known across frames
+(which copy of a key wins) is worked out by DuckDB within ``build_memory_gb``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import orjson
+import polars as pl
+
+from assets.files import private_folder, remove_folder, staged_folder
+from assets.stores import Stores
+from assets.validated.expectations import ExpectationResult
+from assets.validated.lines import LineFinder, as_text, blocks
+from assets.validated.parsing import BadLine, Job, parse_blocks
+from assets.validated.pieces import Piece, frames, rows_sql
+from assets.validated.quarantined import RECEIVED_SCHEMA, as_received, write_bad_lines, write_quarantine
+from quality.groups import duplicate_losers
+from quality.judge import Judgement, judge
+from quality.reasons import refused
+from quality.rule import Context
+from quality.verdict import Tally
+from schemas.errors import PermanentFault
+from schemas.extract import ExtractManifest
+from schemas.feeds import FEEDS, Feed
+from search_api.settings import Settings
+
+FRAME_ROWS = 200_000
+# Below this size a second process costs more than it saves.
+_PARALLEL_BYTES = 4 << 20
+REPORT_NAME = "report.json"
+
+Auditor = Callable[[Feed, pl.DataFrame], list[ExpectationResult]]
+
+
+@dataclass(frozen=True)
+class Extract:
+    """One landed extract and what judging it needs; ``auditor`` gives the second opinion."""
+
+    stores: Stores
+    settings: Settings
+    manifest: ExtractManifest
+    auditor: Auditor
+
+    @property
+    def feed(self) -> Feed:
+        """The feed's entry in the catalogue."""
+        return FEEDS[self.manifest.feed]
+
+    @property
+    def landed(self) -> Path:
+        """Folder of the bytes as delivered."""
+        return self.stage("landing")
+
+    @property
+    def context(self) -> Context:
+        """What the rules may know."""
+        return Context(self.manifest.kind, self.manifest.window_to, self.settings.record_limit)
+
+    @property
+    def packed_lines(self) -> bool:
+        """Whether the data comes as NDJSON lines."""
+        return any(file.format != "parquet" for file in self.manifest.files)
+
+    def stage(self, stage: str) -> Path:
+        """Folder of this extract in a stage."""
+        return self.stores.stage(stage, self.manifest.feed, self.manifest.source, self.manifest.sequence)
+
+
+@dataclass
+class Rows:
+    """The extract's rows as pieces, and the lines that are none."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What judging came to: counts, and each expectation's verdict over all parts."""
+
+    tally: Tally
+    expectations: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def failed_expectations(self) -> list[str]:
+        """Expectations that failed on a part."""
+        return sorted(name for name, held in self.expectations.items() if not held)
+
+
+def judge_extract(extract: Extract) -> Report:
+    """Write the validated and quarantine folders of one landed extract and return its counts.
+
+    Raises FileRefused when the extract does not hold what its manifest says, ReconcileError when
+    rows were lost, PermanentFault when accepted rows fail an expectation. On any of them neither
+    folder exists.
+    """
+    with _work_folder(extract) as work:
+        rows = _read(extract, work)
+        losers = _losers(extract, rows, work)
+        with staged_folder(extract.stage("quarantine")) as held, staged_folder(extract.stage("validated")) as kept:
+            report = Report(Tally())
+            sink = _Sink(kept, held, report, _finder(extract))
+            for number, frame in enumerate(frames(rows.pieces, extract.feed, _frame_rows(extract))):
+                _judge_frame(extract, frame, losers, _Part(number, sink))
+            _add_bad_lines(rows.bad, held, report.tally)
+            report.tally.check(record_count=extract.manifest.record_count, control=extract.manifest.control)
+            _check_expectations(report)
+            (kept / REPORT_NAME).write_bytes(orjson.dumps(_document(report), option=orjson.OPT_INDENT_2))
+    return report
+
+
+@dataclass(frozen=True)
+class _Sink:
+    """Where the parts of one extract go, and what goes through all of them."""
+
+    validated: Path
+    quarantine: Path
+    report: Report
+    finder: LineFinder | None
+
+
+@dataclass(frozen=True)
+class _Part:
+    number: int
+    sink: _Sink
+
+
+def _judge_frame(extract: Extract, frame: pl.DataFrame, losers: pl.Series, part: _Part) -> None:
+    verdict = judge(extract.feed, frame, extract.context, losers)
+    sink, name = part.sink, f"{part.number:05d}.parquet"
+    if not verdict.accepted.is_empty():
+        verdict.accepted.write_parquet(sink.validated / f"part-{name}", compression="zstd", compression_level=1)
+    if not verdict.flagged.is_empty():
+        verdict.flagged.write_parquet(sink.validated / f"warnings-{name}")
+    if not verdict.rejected.is_empty():
+        write_quarantine(sink.quarantine, part.number, verdict.rejected, _received(frame, verdict, sink.finder))
+    sink.report.tally.add(verdict.tally)
+    for result in extract.auditor(extract.feed, verdict.accepted):
+        known = sink.report.expectations.get(result.name, True)
+        sink.report.expectations[result.name] = known and result.success
+
+
+def _finder(extract: Extract) -> LineFinder | None:
+    if not extract.packed_lines:
+        return None
+    return LineFinder(extract.landed, extract.manifest.files, extract.settings.record_limit)
+
+
+def _received(frame: pl.DataFrame, verdict: Judgement, finder: LineFinder | None) -> pl.DataFrame:
+    """The rejected rows as they were delivered: the line, or the parquet row as JSON."""
+    if finder is None:
+        return as_received(frame.filter(pl.col("row_no").is_in(verdict.rejected["row_no"].implode())))
+    found = finder.find(set(verdict.rejected["row_no"].to_list()))
+    rows = [(row_no, as_text(line)) for row_no, line in found.items()]
+    return pl.DataFrame(rows, schema=RECEIVED_SCHEMA, orient="row")
+
+
+def _add_bad_lines(bad: list[BadLine], folder: Path, tally: Tally) -> None:
+    if not bad:
+        return
+    write_bad_lines(folder, 99_999, bad)
+    rules = Counter(line.rule for line in bad)
+    tally.add(Tally(received=len(bad), quarantined=len(bad), unreadable=len(bad), rules=rules))
+
+
+def _check_expectations(report: Report) -> None:
+    if report.failed_expectations:
+        raise PermanentFault(
+            f"Accepted rows fail expectations our rules should guarantee: {', '.join(report.failed_expectations)}.",
+            code="EXPECTATION_FAILED",
+            remedy="Nothing was committed. Mend the rule that let the rows pass (quality/rules), then run again.",
+        )
+
+
+def _read(extract: Extract, work: Path) -> Rows:
+    formats = {file.format == "parquet" for file in extract.manifest.files}
+    if len(formats) > 1:
+        raise refused("FILE_FORMAT", "parquet and NDJSON in one extract")
+    return _read_lines(extract, work) if extract.packed_lines else _read_parquet(extract)
+
+
+def _read_parquet(extract: Extract) -> Rows:
+    rows, first = Rows(), 1
+    for file in extract.manifest.files:
+        rows.pieces.append(Piece(extract.landed / file.name, file.rows, first))
+        first += file.rows
+    return rows
+
+
+def _read_lines(extract: Extract, work: Path) -> Rows:
+    limit = extract.settings.record_limit
+    found = blocks(extract.landed, extract.manifest.files, limit)
+    job = Job(extract.feed.name, extract.manifest.window_to.isoformat(), limit, work)
+    rows = Rows()
+    for parsed in parse_blocks(found, job, _workers(extract)):
+        rows.bad += parsed.bad
+        if parsed.piece is not None:
+            rows.pieces.append(Piece(parsed.piece, parsed.rows))
+    return rows
+
+
+def _workers(extract: Extract) -> int:
+    size = sum(file.bytes for file in extract.manifest.files)
+    return min(extract.settings.build_threads, os.cpu_count() or 1) if size > _PARALLEL_BYTES else 1
+
+
+def _frame_rows(extract: Extract) -> int:
+    return min(FRAME_ROWS, extract.settings.part_rows)
+
+
+def _losers(extract: Extract, rows: Rows, work: Path) -> pl.Series:
+    if not rows.pieces:
+        return pl.Series("row_no", [], dtype=pl.Int64())
+    _check_decodable(rows)
+    connection = duckdb.connect(config=_duckdb_settings(extract.settings, work))
+    try:
+        return duplicate_losers(connection, rows_sql(rows.pieces, extract.feed), extract.feed)
+    finally:
+        connection.close()
+
+
+def _check_decodable(rows: Rows) -> None:
+    """A supplier's parquet may be broken inside though hash and footer are right: refuse it here."""
+    for piece in rows.pieces:
+        if piece.first_row is None:
+            continue
+        try:
+            pl.scan_parquet(piece.path).select(pl.col("source_key").is_null().sum()).collect()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+            raise refused("FILE_FORMAT", piece.path.name) from None
+
+
+def _duckdb_settings(settings: Settings, work: Path) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": f"{settings.build_memory_gb / 2}GB",
+        "threads": settings.build_threads,
+        "temp_directory": str(work / "spill"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+@contextmanager
+def _work_folder(extract: Extract) -> Iterator[Path]:
+    manifest = extract.manifest
+    work = extract.stores.home / "work" / f"{manifest.feed}-{manifest.source}-{manifest.sequence:08d}"
+    remove_folder(work)
+    private_folder(work)
+    try:
+        yield work
+    finally:
+        remove_folder(work)
+
+
+def _document(report: Report) -> dict[str, object]:
+    tally = report.tally
+    return {
+        "received": tally.received,
+        "accepted": tally.accepted,
+        "quarantined": tally.quarantined,
+        "unreadable": tally.unreadable,
+        "warnings": tally.warnings,
+        "control": tally.control,
+        "rules": dict(sorted(tally.rules.items())),
+        "completeness": dict(sorted(tally.completeness.items())),
+        "expectations": dict(sorted(report.expectations.items())),
+    }
