@@ -17,28 +17,28 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from schemas.fhir.narrative import as_html
 from schemas.fhir.values import Json
 
-ADDITIONAL_HEADERS = frozenset(
-    {
-        "DiagnosesHeader",
-        "ProblemsHeader",
-        "ObservationsHeader",
-        "ResultsHeader",
-        "InvestigationsHeader",
-        "TreatmentsHeader",
-        "EventsHeader",
-        "ProceduresHeader",
-        "AdviceHeader",
-        "PreferencesHeader",
-        "RisksToPatientHeader",
-        "RisksToProfessionalHeader",
-        "HistoryHeader",
-        "LifestyleHeader",
-        "CircumstancesHeader",
-        "DocumentationHeader",
-        "PatientCarerCorrespondenceHeader",
-        "ServicesHeader",
-    }
-)
+# The 18 additional-information headers and their exact titles.
+ADDITIONAL_TITLES = {
+    "DiagnosesHeader": "Diagnoses",
+    "ProblemsHeader": "Problems and Issues",
+    "ObservationsHeader": "Clinical Observations and Findings",
+    "ResultsHeader": "Investigation Results",
+    "InvestigationsHeader": "Investigations",
+    "TreatmentsHeader": "Treatments",
+    "EventsHeader": "Care Events",
+    "ProceduresHeader": "Administrative Procedures",
+    "AdviceHeader": "Provision of Advice and Information to Patients and Carers",
+    "PreferencesHeader": "Personal Preferences",
+    "RisksToPatientHeader": "Risks to Patient",
+    "RisksToProfessionalHeader": "Risks to Care Professional or Third Party",
+    "HistoryHeader": "Family History",
+    "LifestyleHeader": "Lifestyle",
+    "CircumstancesHeader": "Social and Personal Circumstances",
+    "DocumentationHeader": "Care Professional Documentation",
+    "PatientCarerCorrespondenceHeader": "Patient/Carer Correspondence",
+    "ServicesHeader": "Services, Care Professionals and Carers",
+}
+ADDITIONAL_HEADERS = frozenset(ADDITIONAL_TITLES)
 # The last one is a published misspelling; all three are the statement that entries are withheld.
 WITHHELD_IDS = frozenset({"WithheldCREItemsHeaderStatement", "WithheldCREItemsStatement", "WithhedItemsStatment"})
 _NOT_CONTENT_IDS = WITHHELD_IDS | {"Disclaimer", "CreateTime", "Author", "Practice", "SendTime"}

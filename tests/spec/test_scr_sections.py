@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.fhir.scr_dates import shown_date
-from schemas.fhir.scr_sections import ADDITIONAL_HEADERS, WITHHELD_IDS, read_section
+from schemas.fhir.scr_sections import ADDITIONAL_HEADERS, ADDITIONAL_TITLES, WITHHELD_IDS, read_section
 from tests.lib import summaries as s
 
 NOT_CONTENT = sorted({"Disclaimer", "CreateTime", "Author", "Practice", "SendTime"} | WITHHELD_IDS)
@@ -76,6 +76,7 @@ def test_the_empty_section_text_is_no_row() -> None:
 @pytest.mark.parametrize("code", sorted(ADDITIONAL_HEADERS))
 def test_each_of_the_18_headers_with_a_table_is_additional_information(code: str) -> None:
     assert len(ADDITIONAL_HEADERS) == 18
+    assert len(set(ADDITIONAL_TITLES.values())) == 18
     html = s.div(s.table(code.removesuffix("Header"), s.FOUR, ("01 Apr 2020", "Something", "", "")))
     assert read_section(code, html).has_content
 
