@@ -1,0 +1,187 @@
+"""Reading the embedded index: candidates by keys, non-fuzzy selection, checksum.
+
+Belongs here: tantivy queries. Does not belong here: writing (``embedded.py``), rules of matching.
+
+One searcher is opened once and shared: searching releases the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import tantivy
+from tantivy import FieldType, Occur, Order, Query
+
+from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument
+from search_api.index.schema import PREFIXES, SCHEMA
+from search_api.matching import filtering
+from search_api.matching.person import unpack
+from search_api.matching.questions import Question
+from search_api.matching.rules import PdsRules
+
+# Fetched beyond the limit, so that which of the last equals are kept depends on the NHS number.
+TIE_MARGIN = 50
+FIRST_PAGE = 256
+PAGE_GROWTH = 8
+MASK = 2**64 - 1
+
+
+class EmbeddedReader:
+    """A published folder, open for reading until ``close``."""
+
+    def __init__(self, index: tantivy.Index, rules: PdsRules) -> None:
+        self._index: tantivy.Index | None = index
+        self._searcher = index.searcher()
+        self._rules = rules
+        self._closed_to_restricted = Query.term_query(SCHEMA, "open", 0, "basic")
+
+    def candidates(self, query: KeyQuery) -> CandidateSet:
+        """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
+        clauses, over_cap = self._clauses(query)
+        counters = {"keys": len(query.keys), "keys_present": len(clauses), "keys_over_cap": over_cap}
+        if not clauses:
+            return CandidateSet((), (), over_cap > 0, counters)
+        if query.open_only:
+            clauses.append((Occur.MustNot, self._closed_to_restricted))
+        hits = self._searcher.search(Query.boolean_query(clauses), limit=query.limit + TIE_MARGIN, count=False).hits
+        counters["candidates"] = min(len(hits), query.limit)
+        numbers = self._searcher.fast_field_values("nhs", [address for _, address in hits])
+        order = sorted(range(len(hits)), key=lambda at: (-hits[at][0], numbers[at]))[: query.limit]
+        payloads = tuple([self._payload(hits[at][1]) for at in order])
+        truncated = over_cap > 0 or len(hits) > query.limit
+        return CandidateSet(tuple([int(numbers[at] or 0) for at in order]), payloads, truncated, counters)
+
+    def _clauses(self, query: KeyQuery) -> tuple[list[tuple[Occur, Query]], int]:
+        """One constant-score clause a key that occurs; its score is its rarity in whole bits."""
+        total = max(self._searcher.num_docs, 1)
+        clauses: list[tuple[Occur, Query]] = []
+        over_cap = 0
+        for key in query.keys:
+            frequency = self._searcher.doc_freq("keys", key)
+            if frequency > query.key_cap:
+                over_cap += 1
+            elif frequency:
+                rarity = max(1.0, float(round(math.log2(total / frequency))))
+                term = Query.term_query(SCHEMA, "keys", key, "basic")
+                clauses.append((Occur.Should, Query.const_score_query(term, rarity)))
+        return clauses, over_cap
+
+    def select(self, question: Question, limit: int) -> CandidateSet:
+        """Non-fuzzy search: documents that answer every part, in ascending NHS number."""
+        plan = filtering.plan(question, self._rules)
+        query = self._filter_query(plan, open_only=question.asks_location)
+        numbers: list[int] = []
+        payloads: list[bytes] = []
+        looked_at = 0
+        for number, payload in self._pages(query):
+            looked_at += 1
+            if plan.admits(unpack(number, payload)):
+                numbers.append(number)
+                payloads.append(payload)
+                if len(numbers) == limit:
+                    break
+        truncated = looked_at >= self._rules.scan_limit
+        return CandidateSet(tuple(numbers), tuple(payloads), truncated, {"looked_at": looked_at})
+
+    def _pages(self, query: Query) -> Iterator[tuple[int, bytes]]:
+        """Documents of a query in ascending NHS number, a growing page at a time, up to the scan limit."""
+        offset, size = 0, FIRST_PAGE
+        while offset < self._rules.scan_limit:
+            size = min(size, self._rules.scan_limit - offset)
+            hits = self._searcher.search(
+                query, limit=size, count=False, order_by_field="nhs", offset=offset, order=Order.Asc
+            ).hits
+            for number, address in hits:
+                yield int(number), self._payload(address)
+            if len(hits) < size:
+                return
+            offset, size = offset + size, size * PAGE_GROWTH
+
+    def _filter_query(self, plan: filtering.Plan, *, open_only: bool) -> Query:
+        clauses = [(Occur.Must, query) for query in self._narrowing(plan)]
+        if open_only:
+            clauses.append((Occur.MustNot, self._closed_to_restricted))
+        return Query.boolean_query(clauses)
+
+    def _narrowing(self, plan: filtering.Plan) -> Iterator[Query]:
+        """Terms that every answer has; what they let through is checked on the payload."""
+        if plan.family:
+            yield _term("family", plan.family)
+        for value in plan.given:
+            if value.wild:
+                yield _term("given", value)
+        for word in plan.words:
+            yield Query.term_query(SCHEMA, "terms", PREFIXES["word"] + word, "basic")
+        if plan.postcode:
+            yield _term("postcode", plan.postcode)
+        if plan.asked.gp:
+            yield Query.term_query(SCHEMA, "terms", PREFIXES["gp"] + plan.asked.gp, "basic")
+        for prefix, values in (("t", plan.asked.phones), ("@", plan.asked.emails)):
+            for text in values:
+                yield Query.term_query(SCHEMA, "keys", prefix + text, "basic")
+        if plan.asked.birth:
+            yield _born(plan.asked.birth.low, plan.asked.birth.high)
+
+    def find(self, nhs_numbers: Sequence[int]) -> dict[int, SearchDocument]:
+        """Documents by number, with payload, fingerprint and numbers; keys and terms are not stored."""
+        found: dict[int, SearchDocument] = {}
+        for number in nhs_numbers:
+            query = Query.term_query(SCHEMA, "nhs", number, "basic")
+            addresses = [address for _, address in self._searcher.search(query, limit=1, count=False).hits]
+            if addresses:
+                found[number] = self._document(number, addresses)
+        return found
+
+    def _document(self, number: int, addresses: list[tantivy.DocAddress]) -> SearchDocument:
+        def value(field: str) -> int:
+            return int(self._searcher.fast_field_values(field, addresses)[0] or 0)
+
+        return SearchDocument(
+            nhs_number=number,
+            open=bool(value("open")),
+            keys=(),
+            terms={},
+            numbers={"birth": value("birth"), "death": value("death")},
+            payload=self._payload(addresses[0]),
+            fingerprint=value("fingerprint"),
+        )
+
+    def _payload(self, address: tantivy.DocAddress) -> bytes:
+        stored = self._searcher.doc(address).get_first("payload")
+        return bytes(stored) if stored is not None else b""
+
+    def count(self) -> int:
+        """Documents in the index."""
+        return int(self._searcher.num_docs)
+
+    def checksum(self) -> str:
+        """Sum of the fingerprints of all documents, modulo 2^64, as 16 hex digits; order does not matter."""
+        hits = self._searcher.search(Query.all_query(), limit=max(self.count(), 1), count=False).hits
+        total = 0
+        for start in range(0, len(hits), 100_000):
+            addresses = [address for _, address in hits[start : start + 100_000]]
+            total += sum(int(value or 0) for value in self._searcher.fast_field_values("fingerprint", addresses))
+        return f"{total & MASK:016x}"
+
+    def close(self) -> None:
+        """Let go of the files; nothing may be asked afterwards."""
+        self._index = None
+
+
+def _term(field: str, value: filtering.Value) -> Query:
+    prefix = PREFIXES[field]
+    if value.wild:
+        return Query.regex_query(SCHEMA, "terms", prefix + filtering.regex(value))
+    return Query.term_query(SCHEMA, "terms", prefix + value.joined, "basic")
+
+
+def _born(low: int, high: int) -> Query:
+    """Birth numbers in a range, and the partial dates that reach into it from below."""
+    partial = (low // 100 * 100, low // 10000 * 10000)
+    below = [Query.term_query(SCHEMA, "birth", number, "basic") for number in partial if number]
+    if low == high:
+        inside = Query.term_query(SCHEMA, "birth", low, "basic")
+    else:
+        inside = Query.range_query(SCHEMA, "birth", FieldType.Integer, low, high)
+    return Query.boolean_query([(Occur.Should, each) for each in (inside, *below)])

@@ -1,0 +1,124 @@
+"""How many people bear each name: the safety mechanism of matching (anchors.md 2.2).
+
+Belongs here: counting, storing, the quantised share, and lookup. Does not belong here: what a
+share is worth as evidence (``matching/weights.json``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from schemas.errors import GenerationError
+from schemas.fields import HIDDEN
+from search_api.index.spelling import SpellingIndex
+from search_api.matching.normalise import family_name, given_name
+from search_api.matching.weights import FrequencyRule, shipped
+
+FAMILY, GIVEN, POPULATION = "family", "given", "population"
+_SCHEMA = {"role": pl.Utf8, "name": pl.Utf8, "count": pl.Int64}
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """Bearers of each normalised (joined) family and given name, and how many people were counted."""
+
+    population: int
+    family: dict[str, int]
+    given: dict[str, int]
+
+    @classmethod
+    def build(cls, frames: Iterable[pl.DataFrame]) -> Frequencies:
+        """Count the names in frames that have a ``names`` column in row form; hidden names are left out."""
+        family: dict[str, int] = {}
+        given: dict[str, int] = {}
+        population = 0
+        for frame in frames:
+            population += frame.height
+            names = visible_names(frame.select("names"))
+            _count(family, names["family"], is_family=True)
+            _count(given, names["given"].list.get(0, null_on_oob=True), is_family=False)
+        return cls(population, family, given)
+
+    @classmethod
+    def empty(cls) -> Frequencies:
+        """Nothing counted: every name has the average share."""
+        return cls(0, {}, {})
+
+    def save(self, path: Path) -> None:
+        """Write one parquet file, rows in steady order."""
+        rows = [(POPULATION, "", self.population)]
+        rows += [(FAMILY, name, count) for name, count in sorted(self.family.items())]
+        rows += [(GIVEN, name, count) for name, count in sorted(self.given.items())]
+        pl.DataFrame(rows, schema=_SCHEMA, orient="row").write_parquet(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Frequencies:
+        """Read what ``save`` wrote.
+
+        Raises:
+            GenerationError: the file is missing or is not a frequency table.
+        """
+        try:
+            table = pl.read_parquet(path)
+            parts = {role: table.filter(pl.col("role") == role) for role in (POPULATION, FAMILY, GIVEN)}
+            population = int(parts[POPULATION]["count"][0])
+        except (OSError, pl.exceptions.PolarsError, IndexError) as error:
+            raise GenerationError(
+                f"The name frequencies at {path.name} cannot be read.",
+                remedy="Verify the generation; roll back if it is damaged.",
+            ) from error
+        return cls(population, _mapping(parts[FAMILY]), _mapping(parts[GIVEN]))
+
+    def family_steps(self, joined: str, rule: FrequencyRule | None = None) -> int:
+        """-log2 of the share of people with this family name, in steps (four a bit)."""
+        rule = rule or shipped().frequency
+        return self._steps(self.family.get(joined, 0), rule.family_average, rule.family_floor, rule)
+
+    def given_steps(self, joined: str, rule: FrequencyRule | None = None) -> int:
+        """The same for a given name."""
+        rule = rule or shipped().frequency
+        return self._steps(self.given.get(joined, 0), rule.given_average, rule.given_floor, rule)
+
+    def _steps(self, count: int, average: float, floor: float, rule: FrequencyRule) -> int:
+        share = (count + rule.shrink_people * average) / (self.population + rule.shrink_people)
+        return round(-math.log2(max(share, floor)) * rule.steps)
+
+    @cached_property
+    def family_spelling(self) -> SpellingIndex:
+        """Neighbours among family names; names almost nobody bears are left out as population grows."""
+        return _spelling(self.family, self.population)
+
+    @cached_property
+    def given_spelling(self) -> SpellingIndex:
+        """Neighbours among given names."""
+        return _spelling(self.given, self.population)
+
+
+def visible_names(frame: pl.DataFrame) -> pl.DataFrame:
+    """One row a name that is not hidden: the name's fields, in source order."""
+    names = frame.select("names").explode("names").unnest("names")
+    return names.filter(pl.col("state").fill_null("").ne(HIDDEN))
+
+
+def _count(totals: dict[str, int], values: pl.Series, *, is_family: bool) -> None:
+    normaliser = family_name if is_family else given_name
+    for text, count in values.drop_nulls().value_counts().iter_rows():
+        name = normaliser(text)
+        if name.joined and not name.skip:
+            totals[name.joined] = totals.get(name.joined, 0) + count
+
+
+def _mapping(table: pl.DataFrame) -> dict[str, int]:
+    return dict(zip(table["name"].to_list(), table["count"].to_list(), strict=True))
+
+
+def _spelling(counts: dict[str, int], population: int) -> SpellingIndex:
+    least = 1 + population // 5_000_000
+    kept = sorted((name, count) for name, count in counts.items() if count >= least)
+    return SpellingIndex([name for name, _ in kept], [count for _, count in kept])

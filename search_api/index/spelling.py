@@ -1,0 +1,93 @@
+"""Spelling neighbours of a name among the names of the population (symmetric delete).
+
+Belongs here: the neighbour table and its lookup. Does not belong here: counting names
+(``frequencies.py``), what a neighbour is asked for (``matching/blocking.py``).
+
+Every name is filed under itself and under itself less one letter; two names one edit or one
+exchange of letters apart share an entry. The table is two sorted integer columns: eight bytes an
+entry, no start-up beyond building it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import OSA
+
+MIN_LENGTH, MAX_LENGTH = 3, 24
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+class SpellingIndex:
+    """Names of letters only, 3 to 24 long, with the number of people who bear each."""
+
+    def __init__(self, names: Sequence[str], counts: Sequence[int]) -> None:
+        usable = [i for i, name in enumerate(names) if MIN_LENGTH <= len(name) <= MAX_LENGTH and _plain(name)]
+        self._names = [names[i] for i in usable]
+        self._counts = [counts[i] for i in usable]
+        hashes, owners = _table(self._names)
+        order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[order]
+        self._owners = owners[order]
+
+    def neighbours(self, word: str, limit: int) -> list[tuple[str, int]]:
+        """Names one edit or exchange away, with counts; most borne first, then by spelling."""
+        if not (MIN_LENGTH <= len(word) <= MAX_LENGTH) or not _plain(word) or not len(self._hashes):
+            return []
+        wanted = np.unique(_hashes_of(word))
+        low = np.searchsorted(self._hashes, wanted, side="left")
+        high = np.searchsorted(self._hashes, wanted, side="right")
+        owners = {
+            int(owner)
+            for start, end in zip(low.tolist(), high.tolist(), strict=True)
+            if start < end
+            for owner in self._owners[start:end]
+        }
+        found = [(self._names[owner], self._counts[owner]) for owner in owners]
+        near = [pair for pair in found if pair[0] != word and OSA.distance(pair[0], word, score_cutoff=1) <= 1]
+        return sorted(near, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+
+def _plain(word: str) -> bool:
+    return word.isascii() and word.isalpha()
+
+
+def _hashes_of(word: str) -> npt.NDArray[np.uint32]:
+    letters = np.frombuffer(word.encode("ascii"), dtype=np.uint8).reshape(1, -1)
+    return np.concatenate(_columns(letters))
+
+
+def _columns(letters: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint32]]:
+    """Hash of each row, then of each row less its i-th letter."""
+    length = letters.shape[1]
+    wide = letters.astype(np.uint64)
+    found = [_digest(wide)]
+    for gap in range(length):
+        found.append(_digest(np.delete(wide, gap, axis=1)))
+    return found
+
+
+def _digest(rows: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
+    state = np.full(rows.shape[0], rows.shape[1], dtype=np.uint64)
+    for column in range(rows.shape[1]):
+        state = (state ^ rows[:, column]) * _MULTIPLIER
+        state ^= state >> np.uint64(29)
+    return (state >> np.uint64(32)).astype(np.uint32)
+
+
+def _table(names: list[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    by_length: dict[int, list[int]] = {}
+    for owner, name in enumerate(names):
+        by_length.setdefault(len(name), []).append(owner)
+    hashes: list[npt.NDArray[np.uint32]] = [np.empty(0, np.uint32)]
+    owners: list[npt.NDArray[np.uint32]] = [np.empty(0, np.uint32)]
+    for length, members in sorted(by_length.items()):
+        joined = "".join(names[owner] for owner in members).encode("ascii")
+        letters = np.frombuffer(joined, dtype=np.uint8).reshape(-1, length)
+        ids = np.array(members, dtype=np.uint32)
+        for column in _columns(letters):
+            hashes.append(column)
+            owners.append(ids)
+    return np.concatenate(hashes), np.concatenate(owners)

@@ -1,0 +1,180 @@
+"""Blocking keys of a question: many narrow ANDs, of which the index takes the OR.
+
+Belongs here: which keys a question has in a mode, and the variants asked (swaps, nicknames,
+spelling neighbours, sounds). Does not belong here: the documents' side (``index/columns.py``;
+formats below must be the same, a test compares them), engines.
+
+Formats, each one word: a{yyyymmdd}{code}  b{yyyymmdd}{outcode}  c{yyyymmdd}{sex}{initial}
+e{yyyy}{code}{code}  m{mmdd}{code}{code} (codes sorted)  p{postcode}{code}  t{digits}  @{e-mail}.
+A key with a missing part is skipped, never widened (matching.md 2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Protocol
+
+from search_api.matching import normalise
+from search_api.matching.asked import OPEN_HIGH, Asked, Span
+from search_api.matching.nicknames import related
+from search_api.matching.normalise import Name
+from search_api.matching.phonetics import code, sibling_codes
+from search_api.matching.questions import Mode
+
+MOST_DAYS = 31
+MOST_YEARS = 130
+LAST_YEAR = 2100
+NICKNAME_CODES = 6
+NEIGHBOUR_CODES = 3
+NEIGHBOURS = 6
+
+
+class Spelling(Protocol):
+    """Names one edit away in the population, most borne first."""
+
+    def neighbours(self, word: str, limit: int) -> list[tuple[str, int]]: ...
+
+
+class NameCounts(Protocol):
+    """What blocking asks of the name frequencies."""
+
+    @property
+    def family(self) -> dict[str, int]: ...
+    @property
+    def given(self) -> dict[str, int]: ...
+    @property
+    def family_spelling(self) -> Spelling: ...
+    @property
+    def given_spelling(self) -> Spelling: ...
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Sound codes of a name as asked, then those of its variants."""
+
+    own: tuple[str, ...]
+    variants: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Own codes first."""
+        return self.own + self.variants
+
+
+def keys(asked: Asked, mode: Mode, counts: NameCounts) -> list[str]:
+    """Keys of a fuzzy or wide question, distinct, in a steady order."""
+    if mode is Mode.FUZZY and asked.emails:
+        return [f"@{value}" for value in asked.emails]
+    family, given = _family_codes(asked, counts), _given_codes(asked, counts)
+    found = list(_dated(asked, family, given, mode))
+    found += _placed(asked, family, given, mode)
+    if mode is Mode.WIDE:
+        found += [f"t{value}" for value in asked.phones]
+        found += [f"@{value}" for value in asked.emails]
+    return list(dict.fromkeys(found))
+
+
+def _dated(asked: Asked, family: Codes, given: Codes, mode: Mode) -> Iterator[str]:
+    """Keys that hold a birth date or a part of one."""
+    if asked.birth is None:
+        return
+    wide = mode is Mode.WIDE
+    for day in _days(asked.birth):
+        yield from _day_keys(asked, day, (*family.all, *given.all))
+    pairs = tuple(_pairs(family, given))
+    if (day := asked.birth.day) and wide:
+        yield from (f"a{_swapped(day):08d}{each}" for each in (*family.all, *given.all) if _swapped(day))
+        yield from (f"m{day % 10000:04d}{pair}" for pair in pairs)
+    if wide or not asked.birth.day or normalise.placeholder_date(asked.birth.day):
+        yield from (f"e{year:04d}{pair}" for year in _years(asked.birth) for pair in pairs)
+
+
+def _day_keys(asked: Asked, day: int, codes: Iterable[str]) -> Iterator[str]:
+    yield from (f"a{day:08d}{each}" for each in codes)
+    place = None if asked.pseudo_postcode else normalise.outcode(asked.postcode)
+    if place:
+        yield f"b{day:08d}{place}"
+    if asked.sex in ("M", "F") and asked.first:
+        yield f"c{day:08d}{asked.sex}{asked.first[0]}"
+
+
+def _placed(asked: Asked, family: Codes, given: Codes, mode: Mode) -> Iterator[str]:
+    """Keys of the full postcode; in fuzzy mode only where no single day leads."""
+    if not normalise.is_postcode(asked.postcode) or asked.pseudo_postcode:
+        return
+    if mode is Mode.FUZZY and asked.birth is not None and asked.birth.day:
+        return
+    yield from (f"p{asked.postcode}{each}" for each in (*family.all, *given.all))
+
+
+def _pairs(family: Codes, given: Codes) -> Iterator[str]:
+    """Both codes in sorted order; variants of one side at a time."""
+    for one in family.own:
+        yield from (min(one, two) + max(one, two) for two in given.all)
+    for one in family.variants:
+        yield from (min(one, two) + max(one, two) for two in given.own)
+
+
+def _days(span: Span) -> Iterator[int]:
+    """Each whole day of a short range; nothing for placeholders and long ranges."""
+    try:
+        first, last = _as_date(span.low), _as_date(span.high)
+    except ValueError:
+        return
+    if (last - first).days < MOST_DAYS:
+        for offset in range((last - first).days + 1):
+            day = first + timedelta(days=offset)
+            number = day.year * 10000 + day.month * 100 + day.day
+            if not normalise.placeholder_date(number):
+                yield number
+
+
+def _as_date(number: int) -> date:
+    return date(number // 10000, number // 100 % 100, number % 100)
+
+
+def _years(span: Span) -> range:
+    high = LAST_YEAR if span.high == OPEN_HIGH else span.high // 10000
+    low = max(span.low // 10000, high - 2 * MOST_YEARS if span.high == OPEN_HIGH else high - MOST_YEARS)
+    return range(low, high + 1)
+
+
+def _swapped(day: int) -> int:
+    """The date with day and month exchanged, or 0 where that is no other date."""
+    month, dom = day // 100 % 100, day % 100
+    return day // 10000 * 10000 + dom * 100 + month if dom <= 12 and dom != month else 0
+
+
+def _own(names: Iterable[Name]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code(form) for name in names for form in name.forms if len(form) > 1))
+
+
+def _family_codes(asked: Asked, counts: NameCounts) -> Codes:
+    own = _own((asked.family,))
+    extra = [each for form in asked.family.forms for each in sibling_codes(form)]
+    extra += _neighbours(asked.family.joined, counts.family, counts.family_spelling, own)
+    return Codes(own, tuple(each for each in dict.fromkeys(extra) if each not in own))
+
+
+def _given_codes(asked: Asked, counts: NameCounts) -> Codes:
+    own = _own(asked.given)
+    if len(asked.given) == 1 and len(asked.words) > 1:
+        own = tuple(dict.fromkeys((*own, *(code(word) for word in asked.words if len(word) > 1))))
+    if not asked.first:
+        return Codes(own, ())
+    nick = dict.fromkeys(code(other) for other in related(asked.first))
+    extra = [each for each in nick if each not in own][:NICKNAME_CODES]
+    extra += sibling_codes(asked.first)
+    extra += _neighbours(asked.first, counts.given, counts.given_spelling, own)
+    return Codes(own, tuple(each for each in dict.fromkeys(extra) if each not in own))
+
+
+def _neighbours(word: str, bearers: dict[str, int], spelling: Spelling, own: tuple[str, ...]) -> list[str]:
+    """Codes of better known spellings one edit away: a rare spelling may be a slip of a common one."""
+    if not word:
+        return []
+    borne = bearers.get(word, 0)
+    near = [code(name) for name, count in spelling.neighbours(word, NEIGHBOURS) if count >= borne]
+    return [each for each in dict.fromkeys(near) if each not in own][:NEIGHBOUR_CODES]

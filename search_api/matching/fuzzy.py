@@ -1,0 +1,152 @@
+"""PDS's fuzzy search: who is found, and PDS's score (pds.md 1.3 to 1.5).
+
+Belongs here: the tolerances and the score formula; figures are in ``pds_rules.json``.
+Does not belong here: candidates (``blocking.py``), evidence (``scoring.py``), posteriors.
+
+Birth date is a hard key and e-mail a hard filter; a pseudo postcode finds nothing; all else is
+soft. Each name asked for must be at least near to one held, in either order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from search_api.matching import comparisons as compare
+from search_api.matching.asked import Asked
+from search_api.matching.filtering import Plan, within
+from search_api.matching.person import Person
+from search_api.matching.rules import PdsRules
+from search_api.matching.scoring import Scored
+
+_FAMILY_NEAR = frozenset((compare.EXACT, compare.JOINED, compare.CLOSE, compare.SOUNDS))
+_GIVEN_NEAR = _FAMILY_NEAR | {compare.NICKNAME, compare.INITIAL, compare.MIDDLE}
+_POSTCODE_NEAR = frozenset((compare.EXACT, "exact_previous", "one_character", "same_sector", "same_outcode"))
+DECIMALS = 4
+
+
+def impossible(asked: Asked) -> bool:
+    """A question that finds nobody by rule: a pseudo postcode, or no birth date."""
+    return asked.pseudo_postcode or asked.birth is None
+
+
+def hard_filters(asked: Asked, person: Person, rules: PdsRules) -> bool:
+    """Birth date within what was asked, and an e-mail held (ever) when one was asked."""
+    if not within(asked.birth, person.birth, rules):
+        return False
+    return not asked.emails or any(value in asked.emails for value, _ in person.emails)
+
+
+def found(asked: Asked, item: Scored, rules: PdsRules) -> bool:
+    """Whether the names asked for are near enough to those held."""
+    family, given = item.level("family"), item.level("given")
+    family_near, given_near = family in _FAMILY_NEAR, given in _GIVEN_NEAR
+    if asked.family.joined and asked.first:
+        return (family_near and given_near) or (given_near and _renamed(item, rules))
+    if asked.family.joined:
+        return family_near and item.level("postcode") in _POSTCODE_NEAR
+    return given_near and item.level("postcode") in _POSTCODE_NEAR
+
+
+def _renamed(item: Scored, rules: PdsRules) -> bool:
+    """Another family name, but all that the rule asks for is exact."""
+    needs = rules.changed_family_needs
+    exact = {"given": (compare.EXACT, compare.NICKNAME), "postcode": (compare.EXACT, "exact_previous")}
+    return bool(needs) and all(item.level(name) in exact.get(name, (compare.EXACT,)) for name in needs)
+
+
+def fuzzy_score(asked: Asked, item: Scored, rules: PdsRules) -> float:
+    """PDS's score of a fuzzy match, 0 to 1: the weighted mean likeness of the fields asked for."""
+    parts = list(_parts(asked, item, rules))
+    total = sum(weight for weight, _ in parts)
+    return round(sum(weight * likeness for weight, likeness in parts) / total, DECIMALS) if total else 0.0
+
+
+def filter_score(plan: Plan) -> float:
+    """PDS's score of a non-fuzzy match: 1, less for each wildcard."""
+    weights, likeness = plan.rules.field_weight, plan.rules.likeness["wildcard"]
+    given = any(value.wild for value in plan.given)
+    parts = [
+        (weights["birth"], 1.0),
+        (weights["family"], likeness if plan.family and plan.family.wild else 1.0),
+        (weights["given"] if plan.given else 0.0, likeness if given else 1.0),
+        (weights["postcode"] if plan.postcode else 0.0, likeness if plan.postcode and plan.postcode.wild else 1.0),
+        (weights["sex"] if plan.asked.sex else 0.0, 1.0),
+        (weights["gp"] if plan.asked.gp else 0.0, 1.0),
+    ]
+    total = sum(weight for weight, _ in parts)
+    return round(sum(weight * value for weight, value in parts) / total, DECIMALS)
+
+
+def _parts(asked: Asked, item: Scored, rules: PdsRules) -> Iterator[tuple[float, float]]:
+    """Weight and likeness of each field asked for; a field the patient lacks is unlike."""
+    weight = rules.field_weight
+    yield weight["birth"], 1.0
+    yield from _name_parts(asked, item, rules)
+    if asked.sex:
+        yield weight["sex"], _likeness(item, "sex", rules, {compare.OTHER: "sex_other"}, asked.sex == item.person.sex)
+    for name, wanted in (
+        ("postcode", asked.postcode),
+        ("phone", asked.phones),
+        ("email", asked.emails),
+        ("gp", asked.gp),
+    ):
+        if wanted:
+            yield weight[name], _likeness(item, name, rules, {"one_digit": "phone_one_digit"}, None)
+    if asked.death:
+        yield weight["death"], 1.0 if item.level("death_date") == compare.EXACT else 0.0
+
+
+def _name_parts(asked: Asked, item: Scored, rules: PdsRules) -> Iterator[tuple[float, float]]:
+    weight = rules.field_weight
+    swapped = rules.likeness["swapped"] if item.level("name_order") == "swapped" else 1.0
+    family = _family_likeness(asked, item, rules)
+    given = _likeness(item, "given", rules, {}, None)
+    if given < 1.0 and swapped == 1.0 and _only_doubled(asked.first, item, given=True):
+        given = 1.0
+    if asked.first and item.level("middle_names") == compare.OTHER:
+        given *= rules.likeness["further_given_names"]
+    inexact = min(family if asked.family.joined else 1.0, given if asked.first else 1.0) < 1.0
+    if inexact and swapped == 1.0 and item.level("given") != compare.MIDDLE and _further(asked, item):
+        given *= rules.likeness["further_given_names"]
+    if asked.family.joined:
+        yield weight["family"], family * swapped
+    if asked.first:
+        yield weight["given"], given * swapped
+
+
+def _family_likeness(asked: Asked, item: Scored, rules: PdsRules) -> float:
+    likeness = _likeness(item, "family", rules, {}, None)
+    if likeness < 1.0 and item.level("name_order") != "swapped" and _only_doubled(asked.family.joined, item):
+        return 1.0
+    if likeness and likeness < 1.0 and _sounds(asked.family.joined, item):
+        return rules.likeness[compare.SOUNDS]
+    return likeness
+
+
+def _only_doubled(asked: str, item: Scored, *, given: bool = False) -> bool:
+    """The nearest held name differs by doubled letters only (Blogs, Bloggs): PDS says 1."""
+    held = [(name.given[0] if name.given else "") if given else name.family for name in item.person.names]
+    return any(compare.same_sound(asked, text.replace(" ", "")) for text in held if text)
+
+
+def _sounds(asked: str, item: Scored) -> bool:
+    """Soundex-equal to a held family name: one likeness for all homophones, near or not in letters."""
+    return any(compare.homophones(asked, name.family.replace(" ", "")) for name in item.person.names if name.family)
+
+
+def _further(asked: Asked, item: Scored) -> bool:
+    """The current name holds more given names than were asked for."""
+    return any(len(name.given) > len(asked.words) for name in item.person.names if not name.marks)
+
+
+def _likeness(item: Scored, comparison: str, rules: PdsRules, names: dict[str, str], equal: bool | None) -> float:
+    """Likeness of the level reached; ``equal`` decides where the comparison said nothing."""
+    level = item.level(comparison)
+    if level is None:
+        return 1.0 if equal else 0.0
+    if level == "exact_previous":
+        return 1.0
+    name = names.get(level, level)
+    if comparison == "postcode" and level in ("one_character", "same_sector", "same_outcode"):
+        name = f"postcode_{level}"
+    return rules.likeness[name]

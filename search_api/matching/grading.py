@@ -1,0 +1,51 @@
+"""Grades: certain, probable, possible, certainly-not; ambiguity is an answer (matching.md 2.4).
+
+Belongs here: posterior and grade of scored candidates. Does not belong here: weights, PDS's score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search_api.matching.questions import Grade
+from search_api.matching.scoring import Scored
+from search_api.matching.weights import GradeRule
+
+
+def posterior(weight: float) -> float:
+    """Probability of bits of odds: 2^w / (1 + 2^w), kept inside 0 to 1 for any weight."""
+    if weight > 60:
+        return 1.0
+    odds = 2.0**weight
+    return float(odds / (1.0 + odds))
+
+
+def grades(ranked: Sequence[Scored], rule: GradeRule) -> list[Grade]:
+    """Grade of each candidate, heaviest first; at most the first can be certain.
+
+    Certain asks five things: the posterior, the bits of evidence that 63 million people ask for
+    (so a small population does not make it easy), the gap to the runner-up, that names and birth
+    date were compared, and that nothing telling disagrees.
+    """
+    second = ranked[1].weight if len(ranked) > 1 else None
+    found = []
+    for position, item in enumerate(ranked):
+        gap_ok = position == 0 and (second is None or item.weight - second >= rule.certain_gap)
+        found.append(_grade(item, rule, gap_ok=gap_ok))
+    return found
+
+
+def _grade(item: Scored, rule: GradeRule, *, gap_ok: bool) -> Grade:
+    probability = posterior(item.weight)
+    if gap_ok and probability >= rule.certain_posterior and item.bits >= rule.certain_evidence and _clean(item, rule):
+        return Grade.CERTAIN
+    if probability >= rule.probable:
+        return Grade.PROBABLE
+    return Grade.POSSIBLE if probability >= rule.possible else Grade.CERTAINLY_NOT
+
+
+def _clean(item: Scored, rule: GradeRule) -> bool:
+    """What certainty needs was compared, and no comparison reached a level that forbids it."""
+    if not rule.needs <= {each.comparison for each in item.evidence}:
+        return False
+    return not any(each.level in rule.never.get(each.comparison, ()) for each in item.evidence)

@@ -1,0 +1,139 @@
+"""The matcher: a question in, graded and explained matches out, for every mode.
+
+Belongs here: the order of the steps. Does not belong here: what each step does (blocking,
+filtering, fuzzy, scoring, grading), engines, HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search_api.index.frequencies import Frequencies
+from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
+from search_api.matching import blocking, filtering, fuzzy
+from search_api.matching.asked import Asked, ask
+from search_api.matching.grading import grades, posterior
+from search_api.matching.person import Person, unpack
+from search_api.matching.questions import Answer, Match, Mode, Question
+from search_api.matching.rules import PdsRules
+from search_api.matching.rules import shipped as shipped_rules
+from search_api.matching.scoring import Scored, Scorer
+from search_api.matching.weights import Weights
+from search_api.matching.weights import shipped as shipped_weights
+
+EMPTY = CandidateSet((), (), False, {})
+
+
+class Matcher:
+    """Answers questions over any index reader. Holds no state of a request; safe to share.
+
+    ``candidate_limit``: most candidates compared; ``key_cap``: most documents a blocking key may
+    have before it is left out and counted (settings of the same names).
+    """
+
+    def __init__(
+        self,
+        weights: Weights | None = None,
+        rules: PdsRules | None = None,
+        *,
+        candidate_limit: int = 200,
+        key_cap: int = 2000,
+    ) -> None:
+        self.weights = weights or shipped_weights()
+        self.rules = rules or shipped_rules()
+        self._scorer = Scorer(self.weights)
+        self._candidate_limit = candidate_limit
+        self._key_cap = key_cap
+
+    def answer(self, question: Question, index: IndexReader, frequencies: Frequencies) -> Answer:
+        """Matches of a question, best first; ties in ascending NHS number.
+
+        FILTER and FUZZY give no match at all when more than ``question.limit`` match (PDS's rule);
+        WIDE gives the best ``limit``.
+        """
+        prior = self.weights.prior(index.count())
+        if question.mode is Mode.FILTER:
+            return self._filter(question, index, prior)
+        asked = ask(question)
+        if question.mode is Mode.FUZZY:
+            return self._fuzzy(question, asked, self._candidates(question, asked, index, frequencies), prior)
+        return self._wide(question, asked, self._candidates(question, asked, index, frequencies), prior)
+
+    def _candidates(
+        self, question: Question, asked: Asked, index: IndexReader, frequencies: Frequencies
+    ) -> CandidateSet:
+        if question.mode is Mode.FUZZY and fuzzy.impossible(asked):
+            return EMPTY
+        keys = blocking.keys(asked, question.mode, frequencies)
+        if keys:
+            return index.candidates(KeyQuery(keys, question.asks_location, self._candidate_limit, self._key_cap))
+        if question.mode is Mode.WIDE and asked.family.joined and asked.first:
+            return index.select(_by_name_only(question), self._candidate_limit)
+        return EMPTY
+
+    def _filter(self, question: Question, index: IndexReader, prior: float) -> Answer:
+        plan = filtering.plan(question, self.rules)
+        if question.exact_only and plan.wildcards:
+            return Answer((), 0, prior=prior)
+        found = index.select(question, question.limit + 1)
+        total = len(found.numbers)
+        score = fuzzy.filter_score(plan)
+        ranked = sorted(self._score(plan.asked, _persons(found), prior), key=lambda item: item.person.nhs_number)
+        return self._answer(question, [(score, item) for item in ranked], total, found, prior)
+
+    def _fuzzy(self, question: Question, asked: Asked, found: CandidateSet, prior: float) -> Answer:
+        persons = [person for person in _persons(found) if fuzzy.hard_filters(asked, person, self.rules)]
+        near = [item for item in self._score(asked, persons, prior) if fuzzy.found(asked, item, self.rules)]
+        scored = [(fuzzy.fuzzy_score(asked, item, self.rules), item) for item in near]
+        if question.exact_only:
+            scored = [pair for pair in scored if pair[0] >= 1.0]
+        scored.sort(key=lambda pair: (-pair[0], pair[1].person.nhs_number))
+        return self._answer(question, scored, len(scored), found, prior)
+
+    def _wide(self, question: Question, asked: Asked, found: CandidateSet, prior: float) -> Answer:
+        rule = self.weights.grades
+        scored = self._score(asked, _persons(found), prior)
+        best = max((item.weight for item in scored), default=0.0)
+        kept = [
+            (posterior(item.weight), item)
+            for item in scored
+            if posterior(item.weight) >= rule.wide_minimum and item.weight >= best - rule.wide_gap
+        ]
+        kept.sort(key=lambda pair: (-pair[1].weight, pair[1].person.nhs_number))
+        return self._answer(question, kept, len(kept), found, prior)
+
+    def _score(self, asked: Asked, persons: Sequence[Person], prior: float) -> list[Scored]:
+        return self._scorer.score(asked, persons, prior)
+
+    def _answer(
+        self, question: Question, scored: Sequence[tuple[float, Scored]], total: int, found: CandidateSet, prior: float
+    ) -> Answer:
+        too_many = total > question.limit
+        counters = dict(found.counters)
+        if too_many and question.mode is not Mode.WIDE:
+            return Answer((), total, True, found.truncated, prior, counters)
+        by_weight = sorted((item for _, item in scored), key=lambda item: (-item.weight, item.person.nhs_number))
+        grade_of = dict(
+            zip((item.person.nhs_number for item in by_weight), grades(by_weight, self.weights.grades), strict=True)
+        )
+        matches = tuple(
+            Match(
+                nhs_number=item.person.nhs_number,
+                score=score,
+                posterior=posterior(item.weight),
+                weight=item.weight,
+                grade=grade_of[item.person.nhs_number],
+                evidence=item.evidence,
+            )
+            for score, item in scored[: question.limit]
+        )
+        return Answer(matches, total, too_many, found.truncated, prior, counters)
+
+
+def _persons(found: CandidateSet) -> list[Person]:
+    return [unpack(number, payload) for number, payload in zip(found.numbers, found.payloads, strict=True)]
+
+
+def _by_name_only(question: Question) -> Question:
+    """The whole name, exactly, when nothing narrower was asked."""
+    return Question(mode=Mode.FILTER, family=question.family, given=question.given[:1], history=True)

@@ -1,0 +1,232 @@
+"""The one normaliser, used when indexing and when asking (matching.md 2.1).
+
+Belongs here: text in, canonical text out; what counts as a placeholder. Does not belong here:
+how alike two values are (``comparisons.py``), keys (``blocking.py``), sounds (``phonetics.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
+
+_APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʼʻ′"))
+_SPECIAL = str.maketrans(
+    {
+        "ß": "SS",
+        "ẞ": "SS",
+        "Æ": "AE",
+        "Œ": "OE",
+        "Ø": "O",
+        "Ł": "L",
+        "Đ": "D",
+        "Ð": "D",
+        "Þ": "TH",
+        "Ħ": "H",
+        "İ": "I",
+        "ı": "I",
+    }
+)
+_NOT_WORD = re.compile(r"[\W_]+")
+_PLAIN = re.compile(r"[A-Z]+\Z")
+_POSTCODE = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}\Z")
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_TO_LETTER = str.maketrans("0158", "OISB")
+_TO_DIGIT = str.maketrans("OISLBZ", "015182")
+# Only these areas have districts that end in a letter (EC1A, SW1A); elsewhere O, I, S are digits.
+_LETTERED_AREAS = frozenset(("EC", "SW", "WC", "SE", "NW"))
+_ODD_FOURTH = re.compile(r"(?!EC|SW|WC|SE|NW)[A-Z]{2}[0-9][OIS][0-9]")
+MAX_PARTS = 4
+
+
+@dataclass(frozen=True)
+class Name:
+    """One name value: its words, their joined form, and whether it is a placeholder."""
+
+    words: tuple[str, ...]
+    joined: str
+    skip: bool
+
+    @property
+    def text(self) -> str:
+        """Words separated by single spaces."""
+        return " ".join(self.words)
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """Joined form, then the parts of three letters or more when there are several words."""
+        if len(self.words) < 2:
+            return (self.joined,) if self.joined else ()
+        parts = tuple(word for word in self.words[:MAX_PARTS] if len(word) > 2)
+        return tuple(dict.fromkeys((self.joined, *parts)))
+
+
+EMPTY = Name((), "", False)
+
+
+@dataclass(frozen=True)
+class SkipValues:
+    """Placeholders and particles from ``skip_values.json``."""
+
+    given: frozenset[str]
+    family: frozenset[str]
+    given_starts: tuple[str, ...]
+    family_starts: tuple[str, ...]
+    pattern: re.Pattern[str]
+    dates: frozenset[str]
+    postcode_starts: tuple[str, ...]
+    phones: frozenset[str]
+    emails: frozenset[str]
+    titles: frozenset[str]
+    suffixes: frozenset[str]
+
+
+@cache
+def skip_values() -> SkipValues:
+    """The table of placeholders, read once."""
+    raw = json.loads(resources.files(__package__).joinpath("skip_values.json").read_text("utf-8"))
+    either = raw["either"]
+    return SkipValues(
+        given=frozenset(either + raw["given"]),
+        family=frozenset(either + raw["family"]),
+        given_starts=tuple(raw["given_starts"]),
+        family_starts=tuple(raw["family_starts"]),
+        pattern=re.compile("|".join(raw["patterns"])),
+        dates=frozenset(raw["dates"]),
+        postcode_starts=tuple(raw["postcode_starts"]),
+        phones=frozenset(raw["phones"]),
+        emails=frozenset(raw["emails"]),
+        titles=frozenset(raw["titles"]),
+        suffixes=frozenset(raw["suffixes"]),
+    )
+
+
+def fold(text: str) -> str:
+    """Upper case without accents or apostrophes; every other mark becomes one space."""
+    upper = text.upper()
+    if _PLAIN.match(upper):
+        return upper
+    if not upper.isascii():
+        upper = unicodedata.normalize("NFKD", upper.translate(_APOSTROPHES).upper().translate(_SPECIAL))
+        upper = "".join(char for char in upper if not unicodedata.combining(char))
+    return _NOT_WORD.sub(" ", upper.translate(_APOSTROPHES)).strip()
+
+
+def _without(words: list[str], leading: frozenset[str], trailing: frozenset[str]) -> list[str]:
+    while len(words) > 1 and words[0] in leading:
+        words = words[1:]
+    while len(words) > 1 and words[-1] in trailing:
+        words = words[:-1]
+    return words
+
+
+@lru_cache(maxsize=200_000)
+def family_name(text: str) -> Name:
+    """A family name: suffixes (Jr, III) off, placeholder recognised."""
+    table = skip_values()
+    words = _without(fold(text).split(), table.titles, table.suffixes)
+    whole = " ".join(words)
+    skip = whole in table.family or whole.startswith(table.family_starts) or bool(table.pattern.match(whole))
+    return Name(tuple(words), "".join(words), skip)
+
+
+@lru_cache(maxsize=200_000)
+def given_name(text: str) -> Name:
+    """One given-name value, which may hold several words: titles off, placeholder recognised."""
+    table = skip_values()
+    words = _without(fold(text).split(), table.titles, table.suffixes)
+    whole = " ".join(words)
+    skip = whole in table.given or whole.startswith(table.given_starts) or bool(table.pattern.match(whole))
+    return Name(tuple(words), "".join(words), skip)
+
+
+@lru_cache(maxsize=100_000)
+def postcode(text: str) -> str:
+    """Capitals without spaces, O/0, I/1, S/5 repaired by position; other shapes as they are.
+
+    The inward part is digit, letter, letter; the outward starts with a letter and ends, before an
+    optional last letter, with a digit. A value that cannot be a postcode comes back cleaned only.
+    """
+    clean = "".join(char for char in text.upper() if char.isalnum())
+    if not 5 <= len(clean) <= 7 or (_POSTCODE.match(clean) and not _ODD_FOURTH.match(clean)):
+        return clean
+    repaired = _outward(clean[:-3]) + clean[-3].translate(_TO_DIGIT) + clean[-2:].translate(_TO_LETTER)
+    return repaired if _POSTCODE.match(repaired) else clean
+
+
+def _outward(text: str) -> str:
+    """The outward part repaired by position: area letters, digit, then a digit or a London letter."""
+    if len(text) == 2:
+        return text[0].translate(_TO_LETTER) + text[1].translate(_TO_DIGIT)
+    if len(text) == 3:
+        area = text[0].translate(_TO_LETTER)
+        if text[1].isdigit():
+            return area + text[1:]
+        return area + text[1].translate(_TO_LETTER) + text[2].translate(_TO_DIGIT)
+    area = text[:2].translate(_TO_LETTER)
+    last = text[3:] if area in _LETTERED_AREAS else text[3:].translate(_TO_DIGIT)
+    return area + text[2].translate(_TO_DIGIT) + last
+
+
+def is_postcode(clean: str) -> bool:
+    """Whether a normalised value has the shape of a full postcode."""
+    return bool(_POSTCODE.match(clean))
+
+
+def outcode(clean: str) -> str | None:
+    """The outward part of a full postcode, or None."""
+    return clean[:-3] if _POSTCODE.match(clean) else None
+
+
+def pseudo_postcode(clean: str) -> bool:
+    """ZZ99 and the like: no fixed abode, overseas; never evidence (pds.md 1.4)."""
+    return clean.startswith(skip_values().postcode_starts)
+
+
+def phone(text: str) -> str:
+    """Digits, with +44 and 0044 as 0; empty when a placeholder or shorter than six digits."""
+    digits = "".join(char for char in text if char in "0123456789")
+    if digits.startswith("0044"):
+        digits = "0" + digits[4:].removeprefix("0")
+    elif digits.startswith("44") and len(digits) > 10:
+        digits = "0" + digits[2:].removeprefix("0")
+    return "" if len(digits) < 6 or digits in skip_values().phones else digits
+
+
+def email(text: str) -> str:
+    """Lower case without blanks; empty when a placeholder or without an at sign."""
+    clean = "".join(text.split()).lower()
+    return "" if "@" not in clean or clean.upper() in skip_values().emails else clean
+
+
+def date_number(text: str | None) -> int:
+    """``yyyy``, ``yyyy-mm`` or ``yyyy-mm-dd`` (a time may follow) as yyyymmdd; 00 is unknown; 0 is none."""
+    found = _DATE.match(text) if text else None
+    if not found:
+        return 0
+    year, month, day = found.groups()
+    return int(year) * 10000 + int(month or 0) * 100 + int(day or 0)
+
+
+def placeholder_date(number: int) -> bool:
+    """Dates that stand for "not known"; they match as values but are no evidence."""
+    return number in placeholder_dates()
+
+
+@cache
+def placeholder_dates() -> frozenset[int]:
+    """All of them, as numbers."""
+    return frozenset(date_number(text) for text in skip_values().dates)
+
+
+def sex(gender: str | None) -> str:
+    """M, F, O, U, or empty."""
+    return gender[0].upper() if gender in ("male", "female", "other", "unknown") else ""
+
+
+def premise(lines: tuple[str, ...]) -> str:
+    """First 24 characters of the folded address lines: enough to tell one house from another."""
+    return " ".join(filter(None, (fold(line) for line in lines[:3])))[:24].strip()

@@ -1,0 +1,145 @@
+"""The weights file: comparison levels with m and u, name frequency rules, grades.
+
+Belongs here: reading and checking ``weights.json``. Does not belong here: deciding which level a
+pair reaches (``comparisons.py``), thresholds in code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Level:
+    """One named level: shares among matches (m) and among random pairs (u), weight in bits.
+
+    ``frequency``: u is replaced by the frequency of the value itself.
+    """
+
+    comparison: str
+    name: str
+    m: float
+    u: float
+    frequency: bool
+
+    @property
+    def weight(self) -> float:
+        """log2(m / u)."""
+        return math.log2(self.m / self.u)
+
+
+@dataclass(frozen=True)
+class FrequencyRule:
+    """How a name's share of the population is estimated and stored (steps per bit)."""
+
+    shrink_people: float
+    family_average: float
+    family_floor: float
+    given_average: float
+    given_floor: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class GradeRule:
+    """Thresholds of ``grading.py``.
+
+    ``needs``: comparisons without which nothing is certain; ``never``: levels that forbid it.
+    """
+
+    certain_posterior: float
+    certain_evidence: float
+    certain_gap: float
+    needs: frozenset[str]
+    never: dict[str, frozenset[str]]
+    probable: float
+    possible: float
+    wide_minimum: float
+    wide_gap: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The whole file, checked. ``levels[comparison][level name]`` gives a level."""
+
+    version: str
+    minimum_population: int
+    frequency: FrequencyRule
+    grades: GradeRule
+    levels: dict[str, dict[str, Level]]
+
+    def prior(self, population: int) -> float:
+        """Bits before any evidence: log2 of the odds that one random person is the one meant."""
+        return -math.log2(max(population, self.minimum_population))
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Weights:
+        """Read a weights file, by default the one shipped.
+
+        Raises:
+            ConfigurationError: a level lacks m or u, or one is outside (0, 1].
+        """
+        source = path or resources.files(__package__).joinpath("weights.json")
+        raw = json.loads(source.read_text("utf-8"))
+        try:
+            return cls(
+                version=raw["version"],
+                minimum_population=int(raw["prior"]["minimum_population"]),
+                frequency=_frequency(raw["frequency"]),
+                grades=_grades(raw["grades"]),
+                levels={name: _levels(name, items) for name, items in raw["comparisons"].items()},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"The weights file is incomplete or has a wrong value: {error}.",
+                remedy="Compare it with search_api/matching/weights.json.",
+            ) from error
+
+
+def _levels(comparison: str, items: list[dict[str, Any]]) -> dict[str, Level]:
+    levels = {}
+    for item in items:
+        m, u = float(item["m"]), float(item["u"])
+        if not (0 < m <= 1 and 0 < u <= 1):
+            raise ValueError(f"{comparison}.{item['level']}: m and u must be above 0 and at most 1")
+        levels[item["level"]] = Level(comparison, item["level"], m, u, bool(item.get("frequency", False)))
+    return levels
+
+
+def _frequency(raw: dict[str, Any]) -> FrequencyRule:
+    return FrequencyRule(
+        shrink_people=float(raw["shrink_people"]),
+        family_average=float(raw["family"]["average"]),
+        family_floor=float(raw["family"]["floor"]),
+        given_average=float(raw["given"]["average"]),
+        given_floor=float(raw["given"]["floor"]),
+        steps=int(raw["steps_per_bit"]),
+    )
+
+
+def _grades(raw: dict[str, Any]) -> GradeRule:
+    return GradeRule(
+        certain_posterior=float(raw["certain_posterior"]),
+        certain_evidence=float(raw["certain_evidence_bits"]),
+        certain_gap=float(raw["certain_gap_bits"]),
+        needs=frozenset(raw["certain_needs"]),
+        never={name: frozenset(levels) for name, levels in raw["certain_never_with"].items()},
+        probable=float(raw["probable_posterior"]),
+        possible=float(raw["possible_posterior"]),
+        wide_minimum=float(raw["wide_minimum_posterior"]),
+        wide_gap=float(raw["wide_minimum_gap_bits"]),
+    )
+
+
+@cache
+def shipped() -> Weights:
+    """The weights that ship with the code, read once."""
+    return Weights.load()
