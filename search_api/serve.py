@@ -17,7 +17,6 @@ from search_api.generations import Generations
 from search_api.index.embedded import EmbeddedEngine
 from search_api.index.provider import IndexEngine
 from search_api.matching.matcher import Matcher
-from search_api.matching.weights import Weights
 from search_api.ops.database import control_engine
 from search_api.ops.ledger import Ledger
 from search_api.services import Services
@@ -37,7 +36,7 @@ def build_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         generations=Generations(settings, index_engine(settings)),
-        matcher=Matcher(Weights.load()),
+        matcher=Matcher(candidate_limit=settings.candidate_limit, key_cap=settings.key_cap),
         gate=AccessGate(settings, audit=audit),
         audit=audit,
         ledger=Ledger(control_engine(settings.control_url)),

@@ -88,17 +88,17 @@ def _comparison(item: Evidence) -> Resource:
     }
 
 
-def truncation_entry(answer: Answer) -> Resource | None:
-    """An outcome entry that says someone may be missing, when a cap was reached; else None."""
-    if not answer.truncated:
+LIMIT_REACHED = "A limit on candidates was reached: someone who matches may be missing. Ask with more fields."
+MORE_MATCH = "More matched than are shown: these are the best. Ask with more fields."
+
+
+def incompleteness_entry(answer: Answer) -> Resource | None:
+    """An outcome entry that says someone is or may be missing, and why; None when nobody is."""
+    reasons = [text for said, text in ((answer.too_many, MORE_MATCH), (answer.truncated, LIMIT_REACHED)) if said]
+    if not reasons:
         return None
-    issue = {
-        "severity": "warning",
-        "code": "incomplete",
-        "diagnostics": "A limit on candidates was reached: a patient who matches may be missing. Ask with more fields.",
-    }
-    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
-    return {"search": {"mode": "outcome"}, "resource": outcome}
+    issues = [{"severity": "warning", "code": "incomplete", "diagnostics": text} for text in reasons]
+    return {"search": {"mode": "outcome"}, "resource": {"resourceType": "OperationOutcome", "issue": issues}}
 
 
 def shown_score(score: float) -> float | int:

@@ -17,7 +17,7 @@ from search_api.access.context import Caller
 from search_api.access.routes import requires
 from search_api.answering import answer, head_of
 from search_api.patients import describe
-from search_api.patients.asked import APPLICATIONS, check_mode, read_search
+from search_api.patients.asked import check_mode, read_search
 from search_api.patients.bodies import FORM, JSON_TYPES, Items, fields, media_type, query_fields, read_body
 from search_api.patients.match_input import read_match
 from search_api.patients.reading import read_patient, related_people
@@ -75,13 +75,12 @@ async def _search(request: Request, items: Items) -> Response:
 )
 async def match_patient(request: Request) -> Response:
     """FHIR's $match: a Patient in, graded candidates out, each with its explanation."""
-    caller: Caller = request.state.caller
     head_of(request)
     settings = services(request).settings
     if media_type(request) not in JSON_TYPES:
         raise errors.SpineError(errors.UNSUPPORTED_MEDIA, "The body must be application/fhir+json")
     body = await read_body(request, settings.body_limit)
-    asked = read_match(body, 1 if caller.mode in APPLICATIONS else settings.max_results)
+    asked = read_match(body, settings.max_results)
     return await answer(request, "patient-match", lambda ask: match(ask, asked))
 
 

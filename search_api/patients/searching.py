@@ -15,7 +15,7 @@ from search_api import errors, logging
 from search_api.answering import Ask, Reply
 from search_api.matching.questions import Answer, Grade, Match, Mode, Question
 from search_api.patients import bundles, views
-from search_api.patients.asked import Search
+from search_api.patients.asked import APPLICATIONS, Search
 from search_api.patients.records import records_of
 from search_api.patients.redaction import Security
 from search_api.replica import PatientRecord
@@ -36,30 +36,40 @@ class MatchRequest:
 
 
 def search(ask: Ask, asked: Search) -> Reply:
-    """A searchset, or PDS's bare outcome when more match than may be shown (pds.md 1.6)."""
-    answer = Answer((), 0) if asked.impossible else _answer(ask, asked.question)
-    if answer.too_many:
+    """A searchset, or PDS's bare outcome when more match than may be shown (pds.md 1.6).
+
+    A wide search shows the best when there are more, and says so in an outcome entry; but an
+    application's match must be unique in every mode (pds.md 1.10).
+    """
+    question = asked.question
+    answer = Answer((), 0) if asked.impossible else _answer(ask, question)
+    wide = question.mode is Mode.WIDE
+    if answer.too_many and (not wide or ask.caller.mode in APPLICATIONS):
         return _too_many(answer)
-    shown = _shown(ask, asked.question, answer)
-    wide = asked.question.mode is Mode.WIDE
+    shown = _shown(ask, question, answer)
     entries = [_entry(ask, record, found.posterior if wide else found.score) for found, record in shown]
-    bundle = bundles.searchset(entries)
     if asked.explain:
-        bundle = _explained(bundle, shown, answer)
-    return Reply(bundle, patients=_numbers(shown), detail=_detail(asked.question.mode, answer))
+        entries = [bundles.explained(entry, pair[0], answer.prior) for entry, pair in zip(entries, shown, strict=True)]
+    bundle = bundles.searchset(entries)
+    if wide or asked.explain:
+        _add_incompleteness(bundle, answer)
+    return Reply(bundle, patients=_numbers(shown), detail=_detail(question.mode, answer))
 
 
 def match(ask: Ask, asked: MatchRequest) -> Reply:
-    """The graded candidates of $match, best first, at most ``count`` of them."""
+    """The graded candidates of $match, best first, at most ``count`` of them.
+
+    An application gets certain matches only: of those there is never a second close one (pds.md 1.10).
+    """
     answer = _answer(ask, asked.question)
-    wanted = [item for item in _shown(ask, asked.question, answer) if _wanted(item[0], asked.only_certain)]
-    shown = wanted[: asked.count]
+    only_certain = asked.only_certain or ask.caller.mode in APPLICATIONS
+    shown = [pair for pair in _shown(ask, asked.question, answer) if _wanted(pair[0], only_certain)][: asked.count]
     entries = [
         bundles.explained(bundles.graded(_entry(ask, record, found.posterior), found), found, answer.prior)
         for found, record in shown
     ]
     bundle = bundles.searchset(entries)
-    _add_truncation(bundle, answer)
+    _add_incompleteness(bundle, answer)
     return Reply(bundle, patients=_numbers(shown), detail=_detail(asked.question.mode, answer))
 
 
@@ -116,16 +126,8 @@ def _entry(ask: Ask, record: PatientRecord, score: float) -> Resource:
     return bundles.patient_entry(settings.public_base, views.searched(record, ask.caller, settings), score)
 
 
-def _explained(bundle: Resource, shown: Shown, answer: Answer) -> Resource:
-    entries = bundle.get("entry", [])
-    explained = [bundles.explained(entry, item[0], answer.prior) for entry, item in zip(entries, shown, strict=True)]
-    result = {**bundle, "entry": explained} if explained else dict(bundle)
-    _add_truncation(result, answer)
-    return result
-
-
-def _add_truncation(bundle: Resource, answer: Answer) -> None:
-    entry = bundles.truncation_entry(answer)
+def _add_incompleteness(bundle: Resource, answer: Answer) -> None:
+    entry = bundles.incompleteness_entry(answer)
     if entry is not None:
         bundle["entry"] = [*bundle.get("entry", []), entry]
 
