@@ -72,6 +72,19 @@ class ReconcileError(PermanentFault):
     code = "RECONCILE"
 
 
+class ExpectationsFailed(PermanentFault):
+    """Accepted rows fail expectations that our own rules should guarantee; ``failed`` names them."""
+
+    code = "EXPECTATION_FAILED"
+
+    def __init__(self, failed: tuple[str, ...]) -> None:
+        super().__init__(
+            f"Accepted rows fail expectations our rules should guarantee: {', '.join(failed)}.",
+            remedy="Nothing was committed. Mend the rule that let the rows pass (quality/rules), then run again.",
+        )
+        self.failed = failed
+
+
 class Refused(NcrsError):
     """A command was refused because of the state of things; the remedy says what to do first."""
 

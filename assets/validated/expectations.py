@@ -32,8 +32,17 @@ class ExpectationResult:
 
     @property
     def name(self) -> str:
-        """Name of the expectation in reports: kind and column."""
-        return f"{self.kind.removeprefix('expect_')}__{self.column}"
+        """Name of the expectation in reports and checks."""
+        return _name(self.kind, self.column)
+
+
+def expectation_names(feed: Feed) -> list[str]:
+    """Names of the feed's expectations, as they stand in reports and checks."""
+    return [_name(expectation.kind, expectation.column or "table") for expectation in suite(feed)]
+
+
+def _name(kind: str, column: str) -> str:
+    return f"{column}__{kind.removeprefix('expect_column_values_to_')}"
 
 
 def run_suite(feed: Feed, accepted: pl.DataFrame) -> list[ExpectationResult]:

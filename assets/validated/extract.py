@@ -32,7 +32,7 @@ from quality.judge import Judgement, judge
 from quality.reasons import refused
 from quality.rule import Context
 from quality.verdict import Tally
-from schemas.errors import PermanentFault
+from schemas.errors import ExpectationsFailed
 from schemas.extract import ExtractManifest
 from schemas.feeds import FEEDS, Feed
 from search_api.settings import Settings
@@ -95,16 +95,16 @@ class Report:
     expectations: dict[str, bool] = field(default_factory=dict)
 
     @property
-    def failed_expectations(self) -> list[str]:
+    def failed_expectations(self) -> tuple[str, ...]:
         """Expectations that failed on a part."""
-        return sorted(name for name, held in self.expectations.items() if not held)
+        return tuple(sorted(name for name, held in self.expectations.items() if not held))
 
 
 def judge_extract(extract: Extract) -> Report:
     """Write the validated and quarantine folders of one landed extract and return its counts.
 
     Raises FileRefused when the extract does not hold what its manifest says, ReconcileError when
-    rows were lost, PermanentFault when accepted rows fail an expectation. On any of them neither
+    rows were lost, ExpectationsFailed when accepted rows fail an expectation. On any of them neither
     folder exists.
     """
     with _work_folder(extract) as work:
@@ -116,6 +116,7 @@ def judge_extract(extract: Extract) -> Report:
             for number, frame in enumerate(frames(rows.pieces, extract.feed, _frame_rows(extract))):
                 _judge_frame(extract, frame, losers, _Part(number, sink))
             _add_bad_lines(rows.bad, held, report.tally)
+            _ensure_part(extract, kept)
             report.tally.check(record_count=extract.manifest.record_count, control=extract.manifest.control)
             _check_expectations(report)
             (kept / REPORT_NAME).write_bytes(orjson.dumps(_document(report), option=orjson.OPT_INDENT_2))
@@ -168,6 +169,13 @@ def _received(frame: pl.DataFrame, verdict: Judgement, finder: LineFinder | None
     return pl.DataFrame(rows, schema=RECEIVED_SCHEMA, orient="row")
 
 
+def _ensure_part(extract: Extract, folder: Path) -> None:
+    """A delta without rows says that its source is alive; it too has a part, an empty one."""
+    first = folder / "part-00000.parquet"
+    if not any(folder.glob("part-*.parquet")):
+        pl.DataFrame(schema=extract.feed.polars_schema).write_parquet(first)
+
+
 def _add_bad_lines(bad: list[BadLine], folder: Path, tally: Tally) -> None:
     if not bad:
         return
@@ -178,11 +186,7 @@ def _add_bad_lines(bad: list[BadLine], folder: Path, tally: Tally) -> None:
 
 def _check_expectations(report: Report) -> None:
     if report.failed_expectations:
-        raise PermanentFault(
-            f"Accepted rows fail expectations our rules should guarantee: {', '.join(report.failed_expectations)}.",
-            code="EXPECTATION_FAILED",
-            remedy="Nothing was committed. Mend the rule that let the rows pass (quality/rules), then run again.",
-        )
+        raise ExpectationsFailed(report.failed_expectations)
 
 
 def _read(extract: Extract, work: Path) -> Rows:

@@ -1,0 +1,98 @@
+"""Landing as Dagster sees it: one asset a feed, one blocking check, one that only tells.
+
+Belongs here: the Dagster face. Does not belong here: what landing does (``land.py``).
+
+A refused extract fails the run it was met in, with its reason code; the refusal is in the ledger,
+so the next run does not try the same bytes and passes. Metadata holds counts and codes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from assets import keys
+from assets.failures import Translated
+from assets.landing.land import land
+from assets.stores import Stores
+from schemas.feeds import FEEDS
+from search_api.ops.ledger import ExtractEntry, Ledger
+from search_api.settings import Settings
+
+FILES_CHECK = "extracts_acceptable"
+ORDER_CHECK = "extracts_in_sequence"
+
+
+def landing_assets(feed: str) -> list[dg.AssetsDefinition]:
+    """The landing asset of a feed with its checks; resources ``stores``, ``ledger``, ``settings``."""
+    entry = FEEDS[feed]
+    key = keys.landing(feed)
+
+    @dg.asset(
+        key=key,
+        deps=[keys.source(feed)],
+        group_name="landing",
+        owners=[team(entry.owner)],
+        kinds={"file"},
+        description=f"{entry.title}: byte-faithful copies, checked for hash, size, rows, columns and order.",
+        check_specs=[
+            dg.AssetCheckSpec(FILES_CHECK, asset=key, blocking=True, description="No delivery was refused."),
+            dg.AssetCheckSpec(ORDER_CHECK, asset=key, description="No delivery waits for one before it."),
+        ],
+        pool=f"ingest__{feed}",
+    )
+    def landing(
+        stores: dg.ResourceParam[Stores], ledger: dg.ResourceParam[Ledger], settings: dg.ResourceParam[Settings]
+    ) -> Iterator[Any]:
+        with Translated():
+            taken = land(stores, ledger, settings, feed)
+            yield dg.MaterializeResult(metadata=_metadata(taken), check_results=[_files(taken), _order(taken)])
+
+    return [landing]
+
+
+def team(owner: str) -> str:
+    """The catalogue's owner in Dagster's spelling."""
+    return f"team:{owner.removeprefix('group:')}"
+
+
+def files_check(name: str, entries: Sequence[ExtractEntry]) -> dg.AssetCheckResult:
+    """Fails with the reason codes when an extract was refused and somebody has to act on it."""
+    refusals = [entry for entry in entries if entry.outcome == "refused" and not entry.quiet]
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not refusals,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(f"{entry.source}/{entry.sequence}: {entry.code}" for entry in refusals) or None,
+        metadata={
+            "refused": len(refusals),
+            "codes": sorted({entry.code for entry in refusals}),
+            "rules": sorted({entry.rule for entry in refusals}),
+        },
+    )
+
+
+def _files(taken: Sequence[ExtractEntry]) -> dg.AssetCheckResult:
+    return files_check(FILES_CHECK, taken)
+
+
+def _order(taken: Sequence[ExtractEntry]) -> dg.AssetCheckResult:
+    held = [entry for entry in taken if entry.outcome == "deferred"]
+    return dg.AssetCheckResult(
+        check_name=ORDER_CHECK,
+        passed=not held,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"deferred": len(held), "sequences": [entry.sequence for entry in held]},
+    )
+
+
+def _metadata(taken: Sequence[ExtractEntry]) -> dict[str, Any]:
+    landed = [entry for entry in taken if entry.outcome == "landed"]
+    return {
+        "extracts": len(landed),
+        "records": sum(entry.record_count for entry in landed),
+        "sequences": [entry.sequence for entry in landed],
+        "control": [str(entry.control) for entry in landed],
+    }
