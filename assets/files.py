@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from schemas.errors import PassingFault
@@ -22,6 +23,7 @@ FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _TEMPORARY = ".{name}.partial"
 _LOCK_WAIT = 600.0
+_COPY_CHUNK = 1 << 22
 
 
 def private_folder(path: Path) -> Path:
@@ -112,3 +114,24 @@ def _take(descriptor: int, feed: str, deadline: float) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+def copy_checked(source: Path, target: Path) -> str:
+    """Copy a file; SHA-256 (hex) of what was read, for the caller to compare."""
+    digest = sha256()
+    with source.open("rb") as read, target.open("wb") as written:
+        while chunk := read.read(_COPY_CHUNK):
+            digest.update(chunk)
+            written.write(chunk)
+    return digest.hexdigest()
+
+
+def sync_tree(folder: Path) -> None:
+    """Make every file and folder below (and this folder) survive a power cut."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            sync_tree(path)
+        else:
+            sync_file(path)
+    folder.chmod(FOLDER_MODE)
+    sync_folder(folder)

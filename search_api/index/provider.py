@@ -53,6 +53,11 @@ class KeyQuery:
     key_cap: int
 
 
+def checksum_of(fingerprints: Iterable[int]) -> str:
+    """The checksum every engine gives: the sum modulo 2^64, as 16 hex digits; order does not matter."""
+    return f"{sum(fingerprints) % 2**64:016x}"
+
+
 class IndexReader(Protocol):
     """A published index, opened read-only. Safe to use from several threads."""
 
@@ -69,7 +74,7 @@ class IndexReader(Protocol):
     def count(self) -> int: ...
 
     def checksum(self) -> str:
-        """Order-free checksum (16 hex digits) over the fingerprints of all documents."""
+        """``checksum_of`` the fingerprints of all documents."""
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,98 @@
+"""Building the index of a generation from its own replica, in full or by what changed.
+
+Belongs here: which documents are written, name frequencies, the index's state. Does not belong
+here: what is in a document, engines (``search_api/index``), comparing index and replica
+(``reconcile.py``).
+
+Name frequencies are counted when the index is built from nothing and carried along with each
+generation built on it: a document's payload holds steps of them, so all documents of one index must
+come from one count. They are no part of the fingerprint, so a full and a branch have equal checksums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from assets.files import copy_checked
+from assets.index.frames import changed_frames, document_frames
+from assets.replica.tables import CHANGED_TABLE
+from assets.replica.workspace import BuildState, Workspace
+from schemas.generation import FREQUENCIES_NAME, INDEX_NAME, IndexState
+from search_api import db
+from search_api.index.documents import documents
+from search_api.index.frequencies import Frequencies
+from search_api.index.provider import IndexEngine, SearchDocument
+from search_api.settings import Settings
+
+_DELETE_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class IndexSite:
+    """With what an index is built: settings, engine, and the folder of published generations."""
+
+    settings: Settings
+    engine: IndexEngine
+    generations: Path
+
+
+def build_index(site: IndexSite, place: Workspace) -> BuildState:
+    """Build the index of a settled replica; the new state of the build.
+
+    On a base it is a branch of the base's index with the changed numbers replaced.
+    """
+    state = place.state
+    if state.index is not None:
+        return state
+    with place.database(site.settings) as connection:
+        written = _in_full(site, place, connection) if state.plan.fresh_index else _branch(site, place, connection)
+        connection.execute(f'DROP TABLE IF EXISTS "{CHANGED_TABLE}"')
+    with closing(site.engine.open(place.index)) as reader:
+        index = IndexState(
+            engine=site.engine.name, location=INDEX_NAME, documents=reader.count(), checksum=reader.checksum()
+        )
+    state = state.model_copy(update={"index": index, "documents_changed": written})
+    place.save(state)
+    return state
+
+
+def frequencies_of(place: Workspace) -> Frequencies:
+    """The name frequencies of a build. Raises GenerationError when they are not there."""
+    return Frequencies.load(place.generation / FREQUENCIES_NAME)
+
+
+def document_stream(
+    settings: Settings, frames: Iterable[pl.DataFrame], frequencies: Frequencies
+) -> Iterator[SearchDocument]:
+    """The documents of these frames, as this installation indexes them."""
+    for frame in frames:
+        yield from documents(frame, frequencies, show_very_restricted=settings.show_very_restricted)
+
+
+def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> int:
+    frequencies = Frequencies.build(document_frames(connection))
+    frequencies.save(place.generation / FREQUENCIES_NAME)
+    writer = site.engine.create(place.index)
+    written = writer.add(document_stream(site.settings, document_frames(connection), frequencies))
+    writer.commit()
+    return written
+
+
+def _branch(site: IndexSite, place: Workspace, connection: db.Connection) -> int:
+    """The base's index with the documents of changed numbers taken out and made again."""
+    base = site.generations / str(place.state.plan.base)
+    copy_checked(base / FREQUENCIES_NAME, place.generation / FREQUENCIES_NAME)
+    frequencies = frequencies_of(place)
+    writer = site.engine.branch(base / INDEX_NAME, place.index)
+    changed = db.rows(connection, f'SELECT DISTINCT nhs_number FROM "{CHANGED_TABLE}" ORDER BY nhs_number')
+    numbers = [row[0] for row in changed]
+    for start in range(0, len(numbers), _DELETE_ROWS):
+        writer.delete(numbers[start : start + _DELETE_ROWS])
+    written = writer.add(document_stream(site.settings, changed_frames(connection), frequencies))
+    writer.commit()
+    return written

@@ -1,0 +1,116 @@
+"""Reconciling: replica and index of one generation hold the same people, with the same values.
+
+Belongs here: the comparison (promises.md R8). Does not belong here: repairing, publishing.
+
+Three comparisons, 0 differences allowed: documents counted in the replica and in the index; the
+checksum of fingerprints, made anew from every row of the replica, against the index's; and a sample
+of documents field by field, with invalidated numbers that must not be found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from assets.index.build import IndexSite, document_stream, frequencies_of
+from assets.index.frames import document_frames, frame_of
+from assets.replica.tables import INVALIDATED, PATIENT_TABLE
+from assets.replica.workspace import Workspace
+from schemas.errors import ReconcileError, Refused
+from search_api import db
+from search_api.index.frequencies import Frequencies
+from search_api.index.provider import IndexReader, SearchDocument, checksum_of
+
+SAMPLE = 1_000
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was compared; equal when ``differences`` is empty. Counts and codes, never a value."""
+
+    replica_documents: int
+    index_documents: int
+    replica_checksum: str
+    index_checksum: str
+    sampled: int
+    absent_sampled: int
+    differences: tuple[str, ...]
+
+
+def reconcile(site: IndexSite, place: Workspace) -> Reconciled:
+    """Compare, and mark the build reconciled. Raises ReconcileError when anything differs."""
+    state = place.state
+    if state.index is None:
+        raise Refused(f"Build {place.build_id} has no index yet.", remedy="Materialise the index asset first.")
+    with place.database(site.settings) as connection, closing(site.engine.open(place.index)) as reader:
+        found = compare(site, connection, reader, frequencies_of(place), seed=state.plan.number)
+    if found.differences:
+        raise ReconcileError(
+            f"Replica and index differ: {', '.join(found.differences)}.",
+            remedy="Nothing was published. Build from nothing with ncrs build --full; report this as a fault.",
+        )
+    place.save(state.model_copy(update={"reconciled": True}))
+    return found
+
+
+def compare(
+    site: IndexSite, connection: db.Connection, reader: IndexReader, frequencies: Frequencies, *, seed: int
+) -> Reconciled:
+    """The three comparisons; ``seed`` chooses the sample."""
+    counted = _Counted()
+    stream = document_stream(site.settings, document_frames(connection), frequencies)
+    replica_checksum, index_checksum = checksum_of(counted.fingerprints(stream)), reader.checksum()
+    sample = _sample(connection, seed, f"security <> '{INVALIDATED}'")
+    absent = _sample(connection, seed, f"security = '{INVALIDATED}'")
+    pairs = (
+        ("documents counted", counted.number == reader.count()),
+        ("checksum of fingerprints", replica_checksum == index_checksum),
+        ("fields of sampled documents", _same_fields(site, connection, reader, frequencies, sample)),
+        ("invalidated people in the index", not reader.find(absent)),
+    )
+    return Reconciled(
+        replica_documents=counted.number,
+        index_documents=reader.count(),
+        replica_checksum=replica_checksum,
+        index_checksum=index_checksum,
+        sampled=len(sample),
+        absent_sampled=len(absent),
+        differences=tuple(name for name, equal in pairs if not equal),
+    )
+
+
+class _Counted:
+    """Counts documents while their fingerprints pass."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def fingerprints(self, documents: Iterator[SearchDocument]) -> Iterator[int]:
+        for document in documents:
+            self.number += 1
+            yield document.fingerprint
+
+
+def _sample(connection: db.Connection, seed: int, condition: str) -> list[int]:
+    found = db.rows(
+        connection,
+        f'SELECT nhs_number FROM "{PATIENT_TABLE}" WHERE {condition} ORDER BY hash(nhs_number, ?) LIMIT {SAMPLE}',
+        [seed],
+    )
+    return [row[0] for row in found]
+
+
+def _same_fields(
+    site: IndexSite, connection: db.Connection, reader: IndexReader, frequencies: Frequencies, sample: list[int]
+) -> bool:
+    expected = {
+        document.nhs_number: _fields(document)
+        for document in document_stream(site.settings, [frame_of(connection, sample)], frequencies)
+    }
+    return expected == {number: _fields(document) for number, document in reader.find(sample).items()}
+
+
+def _fields(document: SearchDocument) -> tuple[object, ...]:
+    """What engines store; keys and terms are covered by the fingerprint of the content they are made of."""
+    return document.open, document.numbers, document.payload, document.fingerprint

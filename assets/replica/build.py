@@ -1,0 +1,143 @@
+"""Building the replica of a generation, step by step.
+
+Belongs here: beginning on a base or from nothing, applying the extracts of one feed, settling.
+Does not belong here: the index (``assets/index``), the lock around the steps (their callers hold it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from assets.files import copy_checked
+from assets.replica import settle as settling
+from assets.replica.apply import apply_extract
+from assets.replica.changes import apply_changes
+from assets.replica.checksums import table_states
+from assets.replica.plan import BuildPlan, Standing, Step, Versions, plan_build, step_of
+from assets.replica.tables import CHANGE, CONTENT, RECORD_TABLES
+from assets.replica.workspace import (
+    Applied,
+    BuildState,
+    Workspace,
+    check_free_space,
+    create_workspace,
+    parts_of,
+    quarantined_of,
+)
+from assets.stores import Stores
+from schemas.errors import GenerationError, Refused
+from schemas.feeds import FEEDS
+from schemas.generation import REPLICA_NAME, GenerationManifest
+from search_api import db
+from search_api import generation_files as files
+from search_api.ops.ledger import Ledger
+from search_api.settings import Settings
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where and with what a generation is built."""
+
+    stores: Stores
+    ledger: Ledger
+    settings: Settings
+    versions: Versions
+
+
+def standing(stores: Stores) -> Standing:
+    """What is current now and whether it can be built upon. A damaged one is a fault, not an error."""
+    highest = max((files.generation_number(path.name) or 0 for path in files.folders(stores.generations)), default=0)
+    try:
+        current = files.read_current(stores.generations)
+    except GenerationError as error:
+        return Standing(fault=error.message, highest_number=highest)
+    if current is None:
+        return Standing(highest_number=highest)
+    highest = max(highest, files.generation_number(current.generation) or 0)
+    try:
+        manifest = files.read_manifest(stores.generations / current.generation, current.manifest_sha256)
+        files.check_sizes(stores.generations / current.generation, manifest)
+    except GenerationError as error:
+        return Standing(name=current.generation, fault=error.message, highest_number=highest)
+    return Standing(name=current.generation, manifest=manifest, highest_number=highest)
+
+
+def make_plan(site: Site, *, anew: bool = False) -> BuildPlan:
+    """The plan for what the ledger has committed and the current generation lacks."""
+    extracts = [step_of(entry) for feed in FEEDS for entry in site.ledger.validated(feed)]
+    return plan_build(extracts, standing(site.stores), site.versions, anew=anew)
+
+
+def begin(site: Site, build_id: str, *, anew: bool = False) -> Workspace:
+    """Plan a build and make its place, on a copy of the base's replica or empty.
+
+    When there is nothing to do the place holds only the plan. Raises Refused (disk space).
+    """
+    plan = make_plan(site, anew=anew)
+    last = standing(site.stores).manifest
+    if plan.work:
+        check_free_space(site.stores, site.settings, plan, _bytes(last))
+    place = create_workspace(site.stores, build_id, plan)
+    if not plan.work:
+        return place
+    if plan.base and last:
+        _copy_base(site.stores.generations / plan.base, last, place)
+    with place.database(site.settings) as connection:
+        settling.prepare(connection)
+    return place
+
+
+def apply_feed(site: Site, place: Workspace, feed: str) -> list[Applied]:
+    """Apply the planned extracts of one feed, each in one transaction; again is harmless."""
+    state = place.state
+    done = {(item.step.feed, item.step.source, item.step.sequence) for item in state.applied}
+    pending = [step for step in state.plan.steps_of(feed) if (step.feed, step.source, step.sequence) not in done]
+    if pending:
+        with place.database(site.settings) as connection:
+            for step in pending:
+                applied = Applied(step=step, counts=_apply(connection, site.stores, step))
+                state = state.model_copy(update={"applied": (*state.applied, applied)})
+        place.save(state)
+    return [item for item in state.applied if item.step.feed == feed]
+
+
+def settle_replica(site: Site, place: Workspace) -> BuildState:
+    """Carry out what follows from all feeds, and take the tables' checksums.
+
+    Raises Refused when an extract of the plan was not applied.
+    """
+    state = place.state
+    if len(state.applied) != len(state.plan.steps):
+        raise Refused(
+            f"Build {place.build_id} lacks {len(state.plan.steps) - len(state.applied)} extracts of its plan.",
+            remedy="Materialise the replica assets of every feed in the same run.",
+        )
+    if state.settled is None:
+        with place.database(site.settings) as connection:
+            counts = settling.settle(connection)
+            tables = table_states(connection, CONTENT)
+        state = state.model_copy(update={"settled": counts, "tables": tables})
+        place.save(state)
+    return state
+
+
+def _apply(connection: db.Connection, stores: Stores, step: Step) -> dict[str, int]:
+    parts = parts_of(stores, step)
+    if step.feed == CHANGE.feed:
+        return apply_changes(connection, step, parts)
+    return apply_extract(connection, RECORD_TABLES[step.feed], step, parts, quarantined_of(stores, step))
+
+
+def _copy_base(base: Path, manifest: GenerationManifest, place: Workspace) -> None:
+    """Copy the base's replica, comparing its hash on the way: damage must not be carried on."""
+    expected = next(state.sha256 for state in manifest.files if state.path == REPLICA_NAME)
+    if copy_checked(base / REPLICA_NAME, place.replica) != expected:
+        raise GenerationError(
+            f"The replica of {manifest.generation} was damaged on disk.",
+            remedy="Roll back to an earlier generation, or build from nothing with ncrs build --full.",
+        )
+
+
+def _bytes(manifest: GenerationManifest | None) -> int:
+    return sum(state.bytes for state in manifest.files) if manifest else 0

@@ -1,0 +1,27 @@
+"""Rows and order-free content checksums of the replica's tables.
+
+Belongs here: the one query that makes a table's checksum. Does not belong here: comparing them.
+
+``bit_xor(hash(columns))`` does not depend on the order of rows; provenance is left out
+(``tables.py``). The hash is DuckDB's, steady for one version of it, which requirements.lock pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from assets.replica.tables import CONTENT
+from schemas.generation import TableState
+from search_api import db
+
+
+def table_state(connection: db.Connection, table: str) -> TableState:
+    """Rows and checksum (16 hex digits) of one table."""
+    columns = ", ".join(f'"{name}"' for name in CONTENT[table])
+    rows, checksum = db.rows(connection, f'SELECT count(*), bit_xor(hash({columns})) FROM "{table}"')[0]
+    return TableState(table=table, rows=rows, checksum=f"{checksum or 0:016x}")
+
+
+def table_states(connection: db.Connection, tables: Iterable[str] = tuple(CONTENT)) -> tuple[TableState, ...]:
+    """The states of several tables, in their order."""
+    return tuple(table_state(connection, table) for table in tables)

@@ -1,0 +1,188 @@
+"""The tables of ``replica.duckdb``: columns, how a row is made of a validated row, what is content.
+
+Belongs here: names, types and SQL expressions. Does not belong here: applying extracts
+(``apply.py``), number changes (``changes.py``), reading for answers (``search_api/replica.py``).
+
+``source, position, sequence, row_no`` and ``recorded_at`` are provenance: they say where a record
+came from and are not part of the content checksum, because a full and a delta that say the same
+give the same replica. Personal data of an invalidated patient (REDACTED) is left out on the way in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.feeds import PDS_NUMBER_CHANGE, PDS_PATIENT, SCR_SUMMARY
+
+PATIENT_TABLE = "replica__pds_patient"
+CHANGE_TABLE = "replica__pds_number_change"
+SUMMARY_TABLE = "replica__scr_summary"
+WAITING_TABLE = "replica__waiting"
+TOMBSTONE_TABLE = "replica__tombstone"
+CHANGED_TABLE = "build__changed"
+
+INVALIDATED = "REDACTED"
+
+_PROVENANCE = (
+    ("recorded_at", "TIMESTAMPTZ"),
+    ("source", "VARCHAR"),
+    ("position", "BIGINT"),
+    ("sequence", "BIGINT"),
+    ("row_no", "BIGINT"),
+)
+
+
+def record_json(columns: tuple[str, ...]) -> str:
+    """SQL for the row form of these columns as one JSON text."""
+    return "to_json({" + ", ".join(f"'{name}': \"{name}\"" for name in columns) + "})::VARCHAR"
+
+
+def marker_json(version: str) -> str:
+    """SQL for the record of an invalidated patient: its version and label, nothing of a person."""
+    return f"to_json({{'version_id': {version}, 'security': '{INVALIDATED}'}})::VARCHAR"
+
+
+def _unless_invalidated(expression: str) -> str:
+    return f"CASE WHEN security = '{INVALIDATED}' THEN NULL ELSE {expression} END"
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One record table. ``key`` is unique: the record's own number as the source sent it.
+
+    ``made`` maps each own column to SQL over the validated parquet; provenance is added by
+    ``apply.py``. ``content`` are the columns of the checksum. ``version`` is the column that orders
+    records, if the feed has one.
+    """
+
+    feed: str
+    table: str
+    key: str
+    version: str | None
+    columns: tuple[tuple[str, str], ...]
+    made: dict[str, str]
+    content: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(name for name, _ in self.columns)
+
+    def ddl(self, table: str) -> str:
+        """CREATE TABLE under this name."""
+        body = ", ".join(f'"{name}" {kind}' for name, kind in self.columns)
+        return f'CREATE TABLE IF NOT EXISTS "{table}" ({body})'
+
+
+_PATIENT_RECORD = tuple(name for name in PDS_PATIENT.columns if name != "related_persons")
+
+PATIENT = TableSpec(
+    feed=PDS_PATIENT.name,
+    table=PATIENT_TABLE,
+    key="nhs_number",
+    version="version_id",
+    columns=(
+        ("nhs_number", "BIGINT"),
+        ("version_id", "BIGINT"),
+        ("security", "VARCHAR"),
+        ("gender", "VARCHAR"),
+        ("birth_date", "VARCHAR"),
+        ("deceased", "VARCHAR"),
+        ("gp_code", "VARCHAR"),
+        *_PROVENANCE,
+        ("record", "VARCHAR"),
+        ("related", "VARCHAR"),
+    ),
+    made={
+        "nhs_number": "CAST(nhs_number AS BIGINT)",
+        "version_id": "version_id",
+        "security": "security",
+        "gender": _unless_invalidated("gender"),
+        "birth_date": _unless_invalidated("birth_date"),
+        "deceased": _unless_invalidated("deceased"),
+        "gp_code": _unless_invalidated("general_practitioner.code"),
+        "record": f"CASE WHEN security = '{INVALIDATED}' THEN {marker_json('version_id')} "
+        f"ELSE {record_json(_PATIENT_RECORD)} END",
+        "related": _unless_invalidated("to_json(related_persons)::VARCHAR"),
+    },
+    content=(
+        "nhs_number",
+        "version_id",
+        "security",
+        "gender",
+        "birth_date",
+        "deceased",
+        "gp_code",
+        "record",
+        "related",
+    ),
+)
+
+SUMMARY = TableSpec(
+    feed=SCR_SUMMARY.name,
+    table=SUMMARY_TABLE,
+    key="sent_number",
+    version=None,
+    columns=(
+        ("sent_number", "BIGINT"),
+        ("nhs_number", "BIGINT"),
+        ("scr_uuid", "VARCHAR"),
+        ("created", "VARCHAR"),
+        ("permission", "VARCHAR"),
+        *_PROVENANCE,
+        ("record", "VARCHAR"),
+    ),
+    made={
+        "sent_number": "CAST(nhs_number AS BIGINT)",
+        "nhs_number": "CAST(nhs_number AS BIGINT)",
+        "scr_uuid": "scr_uuid",
+        "created": "created",
+        "permission": "permission",
+        "record": record_json(SCR_SUMMARY.columns),
+    },
+    content=("sent_number", "nhs_number", "record"),
+)
+
+RECORD_TABLES = {spec.feed: spec for spec in (PATIENT, SUMMARY)}
+
+_CHANGE_COLUMNS = (("old", "BIGINT"), ("new", "BIGINT"), ("change_type", "VARCHAR"), *_PROVENANCE)
+_TOMBSTONE_COLUMNS = (
+    ("feed", "VARCHAR"),
+    ("nhs_number", "BIGINT"),
+    ("kind", "VARCHAR"),
+    ("reason", "VARCHAR"),
+    ("deleted_at", "TIMESTAMPTZ"),
+    ("version_id", "BIGINT"),
+    *_PROVENANCE,
+)
+CHANGE = TableSpec(
+    PDS_NUMBER_CHANGE.name, CHANGE_TABLE, "old", None, _CHANGE_COLUMNS, {}, ("old", "new", "change_type")
+)
+TOMBSTONE = TableSpec("", TOMBSTONE_TABLE, "nhs_number", None, _TOMBSTONE_COLUMNS, {}, ("feed", "nhs_number", "kind"))
+
+# Every table of a finished replica with its content columns, in the order of the manifest.
+CONTENT: dict[str, tuple[str, ...]] = {
+    PATIENT_TABLE: PATIENT.content,
+    CHANGE_TABLE: CHANGE.content,
+    SUMMARY_TABLE: SUMMARY.content,
+    WAITING_TABLE: SUMMARY.content,
+    TOMBSTONE_TABLE: TOMBSTONE.content,
+}
+# The tables that are equal whichever way the same records arrived; tombstones remember the way.
+CORE_TABLES = (PATIENT_TABLE, CHANGE_TABLE, SUMMARY_TABLE, WAITING_TABLE)
+
+CREATE = (
+    PATIENT.ddl(PATIENT_TABLE),
+    CHANGE.ddl(CHANGE_TABLE),
+    SUMMARY.ddl(SUMMARY_TABLE),
+    SUMMARY.ddl(WAITING_TABLE),
+    TOMBSTONE.ddl(TOMBSTONE_TABLE),
+    f'CREATE TABLE IF NOT EXISTS "{CHANGED_TABLE}" (nhs_number BIGINT)',
+)
+# Made after the first load: filling an indexed table row by row is slower than indexing a full one.
+INDEXES = (
+    f'CREATE UNIQUE INDEX IF NOT EXISTS one_patient ON "{PATIENT_TABLE}" (nhs_number)',
+    f'CREATE UNIQUE INDEX IF NOT EXISTS one_change ON "{CHANGE_TABLE}" ("old")',
+    f'CREATE UNIQUE INDEX IF NOT EXISTS one_summary ON "{SUMMARY_TABLE}" (sent_number)',
+    f'CREATE INDEX IF NOT EXISTS summary_of ON "{SUMMARY_TABLE}" (nhs_number)',
+)

@@ -1,0 +1,177 @@
+"""The place where one generation is built, and the lock that lets one builder work at a time.
+
+Belongs here: the folders of a build, its state between steps, the lock, left-overs, free space.
+Does not belong here: what is built (``build.py``), publishing (``assets/published``).
+
+``building/<build id>/`` holds ``generation/`` (what will be published), ``temporary/`` (spill files)
+and ``state.json``. The build id is that of the orchestrator's run, so that its steps, even in
+processes of their own, find the same place. Each step takes the lock; whoever begins a build finds
+everything else under ``building/`` left over and removes it, so a step whose place is gone says so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from assets.files import private_folder, remove_folder, write_atomically
+from assets.replica.plan import BuildPlan, Step
+from assets.stores import Stores
+from schemas.errors import Refused
+from schemas.generation import INDEX_NAME, REPLICA_NAME, IndexState, TableState
+from search_api import db
+from search_api.settings import Settings
+
+_STATE = "state.json"
+# What a full's validated files become as replica, index and spill, when there is no generation to go by.
+_FIRST_BUILD_FACTOR = 10
+
+
+class Applied(BaseModel):
+    """One extract that was applied, with its counts by outcome."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: Step
+    counts: dict[str, int]
+
+
+class BuildState(BaseModel):
+    """How far a build has come; each step writes it anew when its work is done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: BuildPlan
+    applied: tuple[Applied, ...] = ()
+    settled: dict[str, int] | None = None
+    tables: tuple[TableState, ...] = ()
+    index: IndexState | None = None
+    documents_changed: int = 0
+    reconciled: bool = False
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one build."""
+
+    folder: Path
+
+    @property
+    def build_id(self) -> str:
+        """The build's name."""
+        return self.folder.name
+
+    @property
+    def generation(self) -> Path:
+        """What will be published."""
+        return self.folder / "generation"
+
+    @property
+    def replica(self) -> Path:
+        """The replica under construction."""
+        return self.generation / REPLICA_NAME
+
+    @property
+    def index(self) -> Path:
+        """The index under construction."""
+        return self.generation / INDEX_NAME
+
+    @property
+    def state(self) -> BuildState:
+        """How far it has come. Raises Refused when the place is gone."""
+        try:
+            return BuildState.model_validate_json((self.folder / _STATE).read_bytes())
+        except FileNotFoundError:
+            raise Refused(
+                f"Build {self.build_id} is gone: another build has begun since.",
+                remedy="Run the whole job again; it starts from the published generation.",
+            ) from None
+
+    def save(self, state: BuildState) -> None:
+        """Write the state, whole or not at all."""
+        write_atomically(self.folder / _STATE, state.model_dump_json().encode())
+
+    @contextmanager
+    def database(self, settings: Settings) -> Iterator[db.Connection]:
+        """The replica under construction, open for writing."""
+        limits = db.Limits(settings.build_memory_gb, settings.build_threads, self.folder / "temporary")
+        with db.builder(self.replica, limits) as connection:
+            yield connection
+
+
+@contextmanager
+def build_lock(stores: Stores) -> Iterator[None]:
+    """Only one builder at a time. Raises Refused at once when another holds the lock."""
+    private_folder(stores.home)
+    with (stores.home / "build.lock").open("a+") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise Refused(
+                f"Another build is at work (process {file.read().strip() or 'unknown'}).",
+                remedy="Wait for it, or stop that process; then run this again. ncrs status shows builds.",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def workspace(stores: Stores, build_id: str) -> Workspace:
+    """The place of a build, whether or not it exists."""
+    return Workspace(stores.building / build_id)
+
+
+def create_workspace(stores: Stores, build_id: str, plan: BuildPlan) -> Workspace:
+    """Remove what earlier builds left, and make an empty place. The caller holds the lock."""
+    remove_leftovers(stores)
+    made = workspace(stores, build_id)
+    private_folder(stores.building)
+    private_folder(made.folder)
+    private_folder(made.generation)
+    made.save(BuildState(plan=plan))
+    return made
+
+
+def remove_leftovers(stores: Stores) -> int:
+    """Remove every folder of an unfinished build; how many there were. The caller holds the lock."""
+    found = list(stores.building.iterdir()) if stores.building.is_dir() else []
+    for path in found:
+        remove_folder(path)
+    return len(found)
+
+
+def check_free_space(stores: Stores, settings: Settings, plan: BuildPlan, last_bytes: int) -> None:
+    """Refuse to begin on a disk that will be full. ``last_bytes`` is the size of the last generation.
+
+    The first generation has none to go by; it is estimated from the validated files.
+    """
+    expected = last_bytes or _FIRST_BUILD_FACTOR * sum(
+        path.stat().st_size for step in plan.steps for path in parts_of(stores, step)
+    )
+    wanted = int(expected * settings.free_space_factor)
+    free = shutil.disk_usage(stores.home).free
+    if free < wanted:
+        raise Refused(
+            f"The disk has {free // 2**20} MB free; building wants {wanted // 2**20} MB.",
+            remedy="Free space, or lower NCRS_FREE_SPACE_FACTOR or NCRS_RETENTION.",
+            code="DISK_SPACE",
+        )
+
+
+def parts_of(stores: Stores, step: Step) -> list[Path]:
+    """The validated files of an extract, in order."""
+    return sorted(stores.stage("validated", step.feed, step.source, step.sequence).glob("part-*.parquet"))
+
+
+def quarantined_of(stores: Stores, step: Step) -> list[Path]:
+    """The quarantine files of an extract, in order."""
+    return sorted(stores.stage("quarantine", step.feed, step.source, step.sequence).glob("quarantine-*.parquet"))
