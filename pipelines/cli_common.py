@@ -23,7 +23,6 @@ from schemas.errors import ConfigurationError, DataFault, NcrsError, PassingFaul
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from assets.stores import Stores
     from search_api.settings import Settings
 
 
@@ -73,13 +72,6 @@ def settings() -> Settings:
         ) from None
 
 
-def stores(chosen: Settings) -> Stores:
-    """The folders of the home that the settings name."""
-    from assets.stores import Stores
-
-    return Stores(home=chosen.home, drop=chosen.drop_folder)
-
-
 def console(*, error: bool = False) -> Console:
     """A console on standard output, or on standard error for progress and remarks."""
     from rich.console import Console
@@ -101,16 +93,12 @@ def emit(document: Any, *, as_json: bool, lines: Sequence[str] = ()) -> None:
         typer.echo(line)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table for people on standard output."""
-    from rich.table import Table
-
-    drawn = Table(title=title or None, title_justify="left", show_edge=False, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column)
-    for row in rows:
-        drawn.add_row(*["–" if cell is None else str(cell) for cell in row])
-    console().print(drawn)
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table for people on standard output; plain columns, whatever the width of the terminal."""
+    cells = [list(columns), *(["–" if cell is None else str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(columns))]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @contextmanager
@@ -135,7 +123,10 @@ def in_words(span: timedelta | None) -> str:
         return "–"
     minutes = int(abs(span).total_seconds() // 60)
     days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
-    text = f"{days} d {hours} h" if days else f"{hours} h {rest} min" if hours else f"{rest} min"
+    if days:
+        text = f"{days} d {hours} h" if hours else f"{days} d"
+    else:
+        text = f"{hours} h {rest} min" if hours else f"{rest} min"
     return f"-{text}" if span < timedelta(0) and minutes else text
 
 

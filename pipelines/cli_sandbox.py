@@ -58,11 +58,26 @@ def identity(
 
 @app.command()
 def token(
-    persona: Annotated[str, typer.Option(help="Who asks: clinician, receptionist, ops, ...")] = "clinician",
+    persona: Annotated[str, typer.Option(help="Who asks; see `ncrs sandbox personas`.")] = "clinician",
+    role: Annotated[str | None, typer.Option(help="Role profile id to select, for who has several.")] = None,
+    nhs_number: Annotated[str | None, typer.Option(help="Own number of the patient persona.")] = None,
+    seconds: Annotated[int, typer.Option(min=1, max=3600, help="Life of the token.")] = 3600,
     issuer: Annotated[str | None, typer.Option(help="Address of the sign-in service; default NCRS_ISSUER.")] = None,
 ) -> None:
     """Print an access token of the sandbox's sign-in service.
 
     Example: ncrs sandbox token --persona clinician
     """
-    run_sandbox("token", "--persona", persona, "--issuer", issuer or settings().issuer)
+    chosen = {"--role": role, "--nhs-number": nhs_number}
+    more = [word for option, value in chosen.items() if value is not None for word in (option, value)]
+    base = ("token", "--persona", persona, "--seconds", str(seconds), "--issuer", issuer or settings().issuer)
+    run_sandbox(*base, *more)
+
+
+@app.command()
+def personas() -> None:
+    """List whom one may play.
+
+    Example: ncrs sandbox personas
+    """
+    run_sandbox("personas")

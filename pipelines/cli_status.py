@@ -34,17 +34,17 @@ def status(as_json: JsonOption = False) -> None:
 
     Example: ncrs status --json
     """
+    from pipelines.home import ledger_of
     from search_api.ops.freshness import all_freshness
-    from search_api.ops.ledger import Ledger
 
     chosen = settings()
-    feeds = all_freshness(Ledger(_control(chosen)), datetime.now(UTC))
+    feeds = all_freshness(ledger_of(chosen), datetime.now(UTC))
     current = current_generation(chosen)
     if as_json:
         emit({"generation": _generation(current), "feeds": [feed.document() for feed in feeds]}, as_json=True)
     else:
         _print_generation(current)
-        table("", FEED_COLUMNS, [_feed_row(feed) for feed in feeds])
+        table(FEED_COLUMNS, [_feed_row(feed) for feed in feeds])
     if current is None or any(feed.state == "stale" for feed in feeds):
         raise typer.Exit(Exit.FAILURE)
 
@@ -69,26 +69,16 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def current_generation(chosen: Settings) -> GenerationManifest | None:
-    """Manifest of the generation that is served, or None before the first publication."""
-    from schemas.generation import (
-        CURRENT_NAME,
-        GENERATION_MANIFEST_NAME,
-        CurrentGeneration,
-        GenerationManifest,
-    )
+    """Manifest of the generation that is served, or None before the first publication.
 
-    marker = chosen.generations_folder / CURRENT_NAME
-    if not marker.is_file():
+    Raises GenerationError when it cannot be read.
+    """
+    from search_api.generation_files import read_current, read_manifest
+
+    marker = read_current(chosen.generations_folder)
+    if marker is None:
         return None
-    current = CurrentGeneration.model_validate_json(marker.read_bytes())
-    manifest = chosen.generations_folder / current.generation / GENERATION_MANIFEST_NAME
-    return GenerationManifest.model_validate_json(manifest.read_bytes())
-
-
-def _control(chosen: Settings) -> Any:
-    from search_api.ops.database import control_engine
-
-    return control_engine(chosen.control_url)
+    return read_manifest(chosen.generations_folder / marker.generation, marker.manifest_sha256)
 
 
 def _generation(manifest: GenerationManifest | None) -> dict[str, Any] | None:

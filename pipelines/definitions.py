@@ -7,6 +7,7 @@ Belongs here: putting together what ``assets/``, ``jobs.py``, ``sensors.py``, ``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -40,10 +41,13 @@ def owner(feed: Feed) -> str:
 
 def default_assets() -> tuple[list[Any], list[Any]]:
     """Assets and checks of every stage, in the data's order."""
+    from assets.landing.factory import landing_assets
     from assets.reports.freshness import report_assets
+    from assets.validated.factory import validated_assets
 
     report, report_checks = report_assets()
-    return [*map(source_spec, FEEDS.values()), *report], report_checks
+    stages = [make(feed) for make in (landing_assets, validated_assets) for feed in FEEDS]
+    return [*map(source_spec, FEEDS.values()), *chain.from_iterable(stages), *report], report_checks
 
 
 def build_definitions(
@@ -60,26 +64,25 @@ def build_definitions(
     stages, stage_checks = default_assets() if assets is None else (list(assets), [])
     ingest_jobs = {feed.name: jobs.ingest(feed) for feed in FEEDS.values()}
     publish_job, freshness_job = jobs.publish(), jobs.freshness()
-    automatic = _automation(ingest_jobs, publish_job, freshness_job) if automation else {}
     return dg.Definitions(
         assets=stages,
         asset_checks=stage_checks if checks is None else list(checks),
         jobs=[*ingest_jobs.values(), publish_job, freshness_job],
         resources={**resources.resources(settings), **(resource_overrides or {})},
         executor=dg.in_process_executor,
-        **automatic,
+        sensors=_sensors(ingest_jobs, publish_job) if automation else [],
+        schedules=_schedules(ingest_jobs, freshness_job) if automation else [],
     )
 
 
-def _automation(ingest_jobs: Mapping[str, Any], publish_job: Any, freshness_job: Any) -> dict[str, list[Any]]:
+def _sensors(ingest_jobs: Mapping[str, Any], publish_job: Any) -> list[dg.SensorDefinition]:
     each = list(ingest_jobs.values())
-    return {
-        "sensors": [sensors.drop_folder(each), sensors.new_extracts(publish_job, each)],
-        "schedules": [
-            *(schedules.catch_up(FEEDS[name], job) for name, job in ingest_jobs.items()),
-            schedules.freshness(freshness_job),
-        ],
-    }
+    return [sensors.drop_folder(each), sensors.new_extracts(publish_job, each)]
+
+
+def _schedules(ingest_jobs: Mapping[str, Any], freshness_job: Any) -> list[dg.ScheduleDefinition]:
+    catch_up = [schedules.catch_up(FEEDS[name], job) for name, job in ingest_jobs.items()]
+    return [*catch_up, schedules.freshness(freshness_job)]
 
 
 @dg.definitions

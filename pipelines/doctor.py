@@ -6,7 +6,6 @@ Does not belong here: printing (``cli_status.py``), repairs.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
-
-from schemas.generation import CURRENT_NAME, GENERATION_MANIFEST_NAME, CurrentGeneration, GenerationManifest
+from schemas.errors import GenerationError
+from schemas.generation import CURRENT_NAME, GenerationManifest
+from search_api.generation_files import read_current, read_manifest
 from search_api.settings import Settings
 
 Level = Literal["ok", "warn", "fail"]
@@ -229,12 +228,10 @@ def _file_system(path: Path) -> str:
 
 
 def _current(settings: Settings) -> GenerationManifest | None:
-    folder = settings.generations_folder
     try:
-        current = CurrentGeneration.model_validate_json((folder / CURRENT_NAME).read_bytes())
-        text = (folder / current.generation / GENERATION_MANIFEST_NAME).read_bytes()
-        return GenerationManifest.model_validate_json(text)
-    except (OSError, ValidationError, json.JSONDecodeError):
+        marker = read_current(settings.generations_folder)
+        return read_manifest(settings.generations_folder / marker.generation) if marker else None
+    except GenerationError:
         return None
 
 

@@ -22,8 +22,8 @@ from assets.landing.deliveries import deliveries
 from pipelines.cli_common import step
 from pipelines.cli_status import current_generation
 from pipelines.doctor import port_taken
-from pipelines.instance import ROOT, WORKSPACE_YAML, dagster_home, prepare_home
-from pipelines.resources import stores_of
+from pipelines.home import prepare_home, stores_of
+from pipelines.instance import ROOT, WORKSPACE_YAML, dagster_home
 from pipelines.supervise import Company, Program, stop_on_signals
 from pipelines.trial import Trial, find_trial
 from schemas.errors import PermanentFault, Refused
@@ -147,7 +147,7 @@ def _print_how_to(ports: Ports, trial: Trial) -> None:
         f"Sign-in  {addresses['sign-in']}     (sandbox)",
         "",
         "Sign in as (ncrs sandbox token --persona NAME):",
-        *(f"  {line}" for line in _personas(addresses["sign-in"])),
+        *(f"  {line}" for line in _personas()),
         "",
         "Find a patient whose name was misspelt:",
         "",
@@ -162,8 +162,8 @@ def _print_how_to(ports: Ports, trial: Trial) -> None:
         typer.echo(line)
 
 
-def _personas(issuer: str) -> list[str]:
-    import httpx2
-
-    answer = httpx2.get(f"{issuer}/personas", timeout=10.0)
-    return [f"{persona['name']:<18} {persona['title']}" for persona in answer.raise_for_status().json()]
+def _personas() -> list[str]:
+    listed = subprocess.run(
+        [sys.executable, "-m", "sandbox", "personas"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return listed.stdout.splitlines()

@@ -1,7 +1,7 @@
-"""The Dagster instance of one home, and the home itself.
+"""The Dagster instance of one home.
 
 Belongs here: where DAGSTER_HOME is, how it gets its ``dagster.yaml``, runs that died without a word.
-Does not belong here: what runs (``jobs.py``), resources of assets (``resources.py``).
+Does not belong here: what runs (``jobs.py``), the home itself (``home.py``).
 
 DAGSTER_HOME is ``{home}/dagster``. The ``dagster.yaml`` of the repository is copied there at each start,
 so the UI, the daemon, the command line and the tests see one instance with one set of settings. An
@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.home import prepare_home
 from schemas.errors import ConfigurationError
 from search_api.settings import Settings
 
@@ -25,12 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 DAGSTER_YAML = "dagster.yaml"
 WORKSPACE_YAML = "workspace.yaml"
 PROCESS_TAG = "ncrs/process"
-
-
-def prepare_home(settings: Settings) -> None:
-    """Make the home and the drop folder. The home holds patients: it is the owner's alone."""
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings.drop_folder.mkdir(parents=True, exist_ok=True)
 
 
 def dagster_home(settings: Settings) -> Path:

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 
 from assets.landing.deliveries import Delivery, fingerprint
 from assets.stores import Stores
-from schemas.errors import FileRefused
+from schemas.errors import FileRefused, GenerationError
 from schemas.extract import MANIFEST_NAME, ExtractManifest
 from schemas.feeds import FEEDS
-from schemas.generation import GENERATION_MANIFEST_NAME, GenerationManifest
+from schemas.generation import GenerationManifest
+from search_api.generation_files import folders, read_manifest
 from search_api.ops.ledger import Ledger
 
 States = dict[tuple[str, str], int]
@@ -54,7 +55,7 @@ def built_states(stores: Stores) -> States:
 
     Rolling back must not make the same extracts news again: only a later extract does.
     """
-    manifests = sorted(_manifests(stores), key=lambda manifest: manifest.number)
+    manifests = list(_manifests(stores))
     return {(state.feed, state.source): state.sequence for state in manifests[-1].feeds} if manifests else {}
 
 
@@ -72,9 +73,10 @@ def _seen(delivery: Delivery) -> str:
 
 
 def _manifests(stores: Stores) -> Iterator[GenerationManifest]:
-    for path in stores.generations.glob(f"*/{GENERATION_MANIFEST_NAME}"):
+    """Lowest number first."""
+    for path in folders(stores.generations):
         try:
-            yield GenerationManifest.model_validate_json(path.read_bytes())
-        except (ValidationError, OSError):
+            yield read_manifest(path)
+        except GenerationError:
             # Being removed, or of another schema version: it cannot be built upon either.
             continue

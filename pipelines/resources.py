@@ -12,21 +12,11 @@ from typing import Any
 import dagster as dg
 
 from assets.stores import Stores
-from search_api.ops.database import control_engine
+from pipelines.home import ledger_of, stores_of
 from search_api.ops.ledger import Ledger
 from search_api.settings import Settings
 
 KEYS = ("settings", "stores", "ledger")
-
-
-def stores_of(settings: Settings) -> Stores:
-    """The folders that the settings name."""
-    return Stores(home=settings.home, drop=settings.drop_folder)
-
-
-def ledger_of(settings: Settings) -> Ledger:
-    """The ledger in the control database that the settings name."""
-    return Ledger(control_engine(settings.control_url))
 
 
 def resources(settings: Settings | None = None) -> Mapping[str, Any]:

@@ -64,7 +64,8 @@ def drop_folder(ingest_jobs: list[Any]) -> dg.SensorDefinition:
 def look_at_drop_folder(cursor: str | None, stores: Stores, ledger: Ledger) -> dg.SensorResult:
     """The cursor holds one signature per feed, so an unchanged folder costs no look into the ledger."""
     seen: dict[str, str] = json.loads(cursor) if cursor else {}
-    requests, events = [], []
+    requests: list[dg.RunRequest] = []
+    events: list[dg.AssetMaterialization] = []
     for feed in FEEDS:
         mark = signature(deliveries(stores, feed))
         fresh = pending(stores, ledger, feed) if mark != seen.get(feed) else []
@@ -119,7 +120,7 @@ def look_at_ledger(busy: list[str], stores: Stores, ledger: Ledger) -> dg.Sensor
 def _arrival(delivery: Delivery) -> dg.AssetMaterialization:
     """An event on the external asset: what the manifest says, no row."""
     manifest = manifest_of(delivery)
-    known = (
+    known: dict[str, str | int] = (
         {}
         if manifest is None
         else {

@@ -84,7 +84,7 @@ def freshness_report(now: Clock = utc_now) -> dg.AssetsDefinition:
         description="Per feed: as-at time, freshness against its limits, last extract, counts, refusals.",
     )
     @translated
-    def report(stores: dg.ResourceParam[Stores], ledger: dg.ResourceParam[Ledger]) -> dg.MaterializeResult:
+    def report(stores: dg.ResourceParam[Stores], ledger: dg.ResourceParam[Ledger]) -> dg.MaterializeResult[None]:
         feeds = write_report(stores, ledger, now())
         return dg.MaterializeResult(metadata={feed.feed.name: feed.state for feed in feeds})
 

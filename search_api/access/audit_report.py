@@ -66,7 +66,9 @@ class _Check:
 
     def __init__(self, connection: Connection, anchors: Sequence[ChainHead]) -> None:
         self._connection = connection
-        self._anchors = {anchor.sequence: anchor.hash for anchor in anchors}
+        # The head of a log that was still empty holds for every log.
+        beginning = ChainHead(0, GENESIS)
+        self._anchors = {anchor.sequence: anchor.hash for anchor in anchors if anchor != beginning}
         self._faults: list[ChainFault] = []
         self._last = ChainHead(0, GENESIS)
         self._events = 0

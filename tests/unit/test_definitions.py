@@ -15,8 +15,8 @@ from assets.reports.freshness import check_result, write_report
 from assets.stores import Stores
 from pipelines import sensors
 from pipelines.definitions import build_definitions
+from pipelines.home import ledger_of, stores_of
 from pipelines.news import unpublished
-from pipelines.resources import ledger_of, stores_of
 from schemas.feeds import FEEDS, PDS_PATIENT
 from search_api.ops.freshness import feed_freshness, judge
 from search_api.ops.ledger import ExtractEntry, Ledger
