@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sandbox.population.communities import COMMUNITIES
 from sandbox.population.dates import NEVER, REFERENCE, day_number, years
-from sandbox.population.households import CHILD, COUPLE, FAMILY, PARTNER, SHARED, SINGLE, Library
+from sandbox.population.households import CHILD, COUPLE, FAMILY, PARTNER, SECOND_TWIN, SHARED, SINGLE, Library
 from sandbox.population.randomness import F64, I32, I64, Draws, choice_table
 from sandbox.population.rates import Rates
 
@@ -62,8 +62,7 @@ class Lives:
         """Day of birth by role: head by kind, partner near the head, child by the head's age."""
         head_birth = self._head_births(shape.head, shape.kind)
         own_birth = self._head_births(index, shape.kind)
-        # A twin is born when the one before was: the same position decides.
-        uniform = self._draws.unit("birth", index - shape.twin)
+        uniform = self._draws.unit("birth", shape.birth_key)
         partner = np.clip(head_birth + ((uniform - 0.45) * 3_600).astype(np.int64), None, _NOW - 18 * 366)
         span = np.clip(_NOW - head_birth - 19 * 365, 30, 28 * 365)
         child = _NOW - 1 - (uniform * span).astype(np.int64)
@@ -71,11 +70,11 @@ class Lives:
         birth = np.where(shape.role == PARTNER, partner, birth)
         return np.where(shape.role == CHILD, child, birth)
 
-    def first_of_january(self, index: I64, twin: I64, birth: I64, community: I64) -> I64:
+    def first_of_january(self, birth_key: I64, birth: I64, community: I64) -> I64:
         """The birth day, moved to 1 January of its year for the share of people registered so."""
         rates = self._rates
         share = np.where(_ABROAD[community], rates.first_of_january_abroad, rates.first_of_january)
-        moved = np.flatnonzero(self._draws.chance("1 january", index - twin, share))
+        moved = np.flatnonzero(self._draws.chance("1 january", birth_key, share))
         result = birth.copy()
         result[moved] = _first_days(years(birth[moved]))
         return result
@@ -104,7 +103,11 @@ def _first_days(year: I64) -> I64:
 
 
 class Household:
-    """The household columns of a chunk: head position, role, kind, twin; ``apart`` lives apart in name."""
+    """The household columns of a chunk: position of the head, role, kind, twin.
+
+    ``apart`` marks sharers and residents, who have nothing in common but the address.
+    ``birth_key`` is the position that decides the birth: of two twins, the first's.
+    """
 
     def __init__(self, index: I64, library: Library, pattern: npt.NDArray[np.int64]) -> None:
         start = index & ~np.int64(63)
@@ -112,4 +115,5 @@ class Household:
         self.role: I64 = library.role[pattern].ravel().astype(np.int64)
         self.kind: I64 = library.kind[pattern].ravel().astype(np.int64)
         self.twin: I64 = library.twin[pattern].ravel().astype(np.int64)
+        self.birth_key: I64 = index - (self.twin == SECOND_TWIN)
         self.apart: npt.NDArray[np.bool_] = self.role > CHILD

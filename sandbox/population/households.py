@@ -22,6 +22,7 @@ PATTERNS = 2048
 U8 = npt.NDArray[np.uint8]
 
 HEAD, PARTNER, CHILD, SHARER, RESIDENT = range(5)
+FIRST_TWIN, SECOND_TWIN = 1, 2
 SINGLE, COUPLE, FAMILY, SHARED, CARE_HOME, STUDENT_HALL = range(6)
 
 _SIZES = (0.30, 0.34, 0.16, 0.13, 0.05, 0.02)
@@ -35,7 +36,7 @@ _MATERNITIES_PER_LARGER_FAMILY = 3.42
 
 @dataclass(frozen=True)
 class Library:
-    """Patterns by position: offset of the household's head, role, kind, and twin of the one before."""
+    """Patterns by position: offset of the household's head, role, kind, and 1 or 2 for twins (else 0)."""
 
     head: U8
     role: U8
@@ -72,7 +73,8 @@ def _fill(library: Library, pattern: int, draws: Draws) -> None:
         library.role[pattern, start:end] = roles
         library.kind[pattern, start:end] = kind
         if twins:
-            library.twin[pattern, start + roles.index(CHILD) + 1] = 1
+            first = start + roles.index(CHILD)
+            library.twin[pattern, first : first + 2] = (FIRST_TWIN, SECOND_TWIN)
         start, ordinal = end, ordinal + 1
 
 

@@ -66,6 +66,17 @@ class LongTable:
 
 def texts(*columns: pl.Series) -> pl.Series:
     """List of the texts beside each other that are not null; null where there is none."""
-    frame = pl.DataFrame([column.alias(f"t{place}") for place, column in enumerate(columns)])
-    made = frame.select(t=pl.concat_list(pl.all()).list.drop_nulls())
-    return made.select(pl.when(pl.col("t").list.len() > 0).then(pl.col("t")))["t"]
+    return beside(pl.Series("texts", [], dtype=pl.String), *columns)
+
+
+def beside(empty: pl.Series, *columns: pl.Series) -> pl.Series:
+    """List of the values beside each other that are not null; ``empty`` gives name and dtype.
+
+    Many times faster than concat_list and drop_nulls.
+    """
+    width, rows = len(columns), len(columns[0])
+    present = np.column_stack([column.is_not_null().to_numpy() for column in columns]).ravel()
+    found = np.flatnonzero(present)
+    owner, place = np.divmod(found, width)
+    values = pl.concat([column.cast(empty.dtype).alias(empty.name) for column in columns]).gather(place * rows + owner)
+    return grouped(values, owner, rows)

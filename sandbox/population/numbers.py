@@ -14,12 +14,14 @@ from functools import cached_property
 
 import numpy as np
 
+from sandbox.population.personas import NUMBERS as PERSONAS
 from sandbox.population.randomness import I64, Draws
 from schemas.errors import ConfigurationError
 
 PERSONA_NUMBERS = 10_000
 _ROWS, _COLUMNS, _ROUNDS = 8_999, 10_000, 4
 CAPACITY = _ROWS * _COLUMNS
+_PERSONAS = np.array([int(number) for number in PERSONAS], dtype=np.int64)
 
 # Positions of people end here; above it are numbers that were superseded or will be issued.
 PEOPLE_LIMIT = 70_000_000
@@ -70,11 +72,14 @@ class NumberBook:
         )
 
     def numbers(self, positions: I64) -> I64:
-        """NHS number of each position; raises ConfigurationError beyond CAPACITY."""
+        """NHS number of each position, personas first; raises ConfigurationError beyond CAPACITY."""
         if len(positions) and int(positions.max()) >= CAPACITY:
             raise ConfigurationError(f"There are numbers for {CAPACITY} people only.")
         row, column = np.divmod(positions, _COLUMNS)
         for row_shift, column_shift in self._tables:
             row = (row + row_shift[column]) % _ROWS
             column = (column + column_shift[row]) % _COLUMNS
-        return numbers_of_slots(row * _COLUMNS + column + PERSONA_NUMBERS)
+        made = numbers_of_slots(row * _COLUMNS + column + PERSONA_NUMBERS)
+        known = np.flatnonzero(positions < len(PERSONAS))
+        made[known] = _PERSONAS[positions[known]]
+        return made

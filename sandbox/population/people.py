@@ -96,11 +96,11 @@ class Population:
         community = self.draws.pick("community", anchor, _COMMUNITY_TABLE).astype(np.int64)
         sex = self._sexes(index, shape)
         birth = self.lives.births(index, shape)
-        birth = self.lives.first_of_january(index, shape.twin, birth, community)
+        birth = self.lives.first_of_january(shape.birth_key, birth, community)
         birth, death = self.lives.deaths(index, shape, birth)
         family, own = self._families(index, shape, community, sex)
         given, middle, middle_two = self._given(index, community, sex, birth)
-        place, house = self._homes(index, shape, community)
+        place, house = self._homes(shape)
         return People(
             index=index, number=self.numbers.numbers(index), head=shape.head, role=shape.role, kind=shape.kind,
             twin=shape.twin, community=community, sex=sex, birth=birth, death=death, place=place, house=house,
@@ -110,12 +110,16 @@ class Population:
     def _sexes(self, index: I64, shape: Household) -> I64:
         """Partners differ from the head in all but 1.5 % of couples; children 51.3 % male."""
         bits = self.draws.bits("sex", index) >> np.uint64(48)
-        head = self.draws.bits("sex", shape.head) >> np.uint64(48)
-        male_head = head < np.where(shape.kind == SINGLE, 31_800, 39_000)
+        male_head = self.male_heads(shape.head, shape.kind)
         partner = male_head ^ (bits >= 984)
         male = np.where(shape.role == PARTNER, partner, bits < 33_000)
         male = np.where(shape.role == CHILD, bits < 33_620, male)
         return np.where(shape.role == HEAD, male_head, male).astype(np.int64)
+
+    def male_heads(self, head: I64, kind: I64) -> Flags:
+        """Whether the heads at these positions, of households of these kinds, are men."""
+        bits = self.draws.bits("sex", head) >> np.uint64(48)
+        return bits < np.where(kind == SINGLE, 31_800, 39_000)
 
     def _families(self, index: I64, shape: Household, community: I64, sex: I64) -> tuple[I32, I32]:
         """Family name now, and the one of birth (for those who took another's)."""
@@ -147,9 +151,8 @@ class Population:
         middle_two[second] = names.draw(draws, "second middle", index[second], group[second])
         return names.draw(draws, "given", index, group), middle.astype(np.int32), middle_two
 
-    def _homes(self, index: I64, shape: Household, community: I64) -> tuple[I64, I64]:
+    def _homes(self, shape: Household) -> tuple[I64, I64]:
         """Place and house number: the household's, wherever each came from."""
-        del index
         head_community = self.draws.pick("community", shape.head, _COMMUNITY_TABLE).astype(np.int64)
         place = places().draw(self.draws, "home", shape.head, head_community)
         # Low numbers are commoner: streets differ in length.

@@ -31,7 +31,8 @@ class Traits:
     """The traits of the people of a chunk. Arrays have one entry a person."""
 
     def __init__(self, people: People, population: Population) -> None:
-        self.people, self.draws, self.rates = people, population.draws, population.rates
+        self.people, self.population = people, population
+        self.draws, self.rates = population.draws, population.rates
         self.index = people.index
         self._record = self.draws.unit("record", self.index)
 
@@ -94,10 +95,7 @@ class Traits:
 
     def birth_orders(self) -> pl.Series:
         """1 and 2 for twins that are known, 8 or null for the rest."""
-        # The one before a twin is the first of the pair; a household never crosses a block.
-        first = np.append(self.people.twin[1:], 0)
-        follows = np.append(self.index[1:] == self.index[:-1] + 1, False)
-        order = np.where(self.people.twin == 1, 2, np.where((first == 1) & follows, 1, 8))
+        order = np.where(self.people.twin > 0, self.people.twin, 8)
         return self.blank(pl.Series(order.astype(np.int64)), (order < 8) | self.chance("birth order", 0.1))
 
     def removals(self) -> pl.DataFrame:
