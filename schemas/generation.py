@@ -59,11 +59,16 @@ class FileState(_Frozen):
 
 
 class GenerationManifest(_Frozen):
-    """Names a replica and an index that belong together. Immutable once published."""
+    """Names a replica and an index that belong together. Immutable once published.
+
+    ``base`` is the generation it was built on (None: from nothing), ``previous`` the one that was
+    current when it was built. ``as_at`` is the oldest as-at time of the feeds inside.
+    """
 
     generation: str
     number: int
     base: str | None
+    previous: str | None = None
     built_at: datetime
     as_at: datetime
     schema_version: int

@@ -30,6 +30,7 @@ from schemas.generation import (
 )
 
 LEASES = "leases"
+PUBLISHED = "published"
 _CHUNK = 1 << 20
 _ROLL_BACK = "Roll back to another generation with ncrs rollback --to, or build anew with ncrs build."
 
@@ -131,6 +132,22 @@ def folders(generations: Path) -> list[Path]:
         return []
     found = [path for path in generations.iterdir() if path.is_dir() and generation_number(path.name) is not None]
     return sorted(found, key=lambda path: (generation_number(path.name), path.name))
+
+
+def published_folders(generations: Path) -> list[Path]:
+    """Folders of generations that are or once were current, lowest number first.
+
+    A build killed between its two renames leaves a whole folder that never was; it is left out. The
+    record is an empty file ``published/<name>``, made once the marker names the generation.
+    """
+    try:
+        current = read_current(generations)
+    except GenerationError:
+        current = None
+    name = current.generation if current else None
+    return [
+        path for path in folders(generations) if path.name == name or (generations / PUBLISHED / path.name).exists()
+    ]
 
 
 class Lease:

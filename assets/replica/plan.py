@@ -163,4 +163,10 @@ def _feeds_after(held: Iterable[FeedState], steps: Iterable[Step]) -> tuple[Feed
         states[step.feed, step.source] = FeedState(
             feed=step.feed, source=step.source, sequence=step.sequence, as_at=step.as_at, kind=step.kind
         )
-    return tuple(states[key] for key in sorted(states))
+    return tuple(_as_supplied(states[key], states) for key in sorted(states))
+
+
+def _as_supplied(state: FeedState, states: dict[tuple[str, str], FeedState]) -> FeedState:
+    """Released rows are as old as the extract they come from, but make the feed no older than it is."""
+    supplier = states.get((state.feed, state.source.removesuffix(RELEASED_SUFFIX)), state)
+    return state.model_copy(update={"as_at": max(state.as_at, supplier.as_at)})

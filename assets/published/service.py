@@ -1,0 +1,160 @@
+"""Building and publishing, as one act or step by step, with its record.
+
+Belongs here: the order of the steps, the lock around each, events, what a failure leaves. Does not
+belong here: the steps themselves, the orchestrator's face (``factory.py`` of each stage).
+
+``build_and_publish`` holds the builder's lock throughout. The orchestrator calls the same steps one
+by one, each under the lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from types import TracebackType
+from typing import Literal
+
+from assets.files import remove_folder
+from assets.index.build import IndexSite, build_index
+from assets.index.reconcile import reconcile
+from assets.published.publish import publish, record_current, remove_unpublished
+from assets.published.retention import retire
+from assets.replica.build import Site, apply_feed, begin, settle_replica
+from assets.replica.plan import BuildPlan, Versions
+from assets.replica.workspace import Workspace, build_lock
+from assets.stores import Stores
+from schemas.errors import NcrsError
+from schemas.feeds import FEEDS
+from schemas.generation import GENERATION_SCHEMA_VERSION, GenerationManifest
+from search_api.index.engines import index_engine
+from search_api.index.provider import IndexEngine
+from search_api.matching.weights import shipped
+from search_api.ops.generation_events import GenerationEvents
+from search_api.ops.ledger import Ledger
+from search_api.settings import Settings
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Everything a build needs. ``actor`` is who or what asked for it, for the record."""
+
+    site: Site
+    index: IndexSite
+    events: GenerationEvents
+    actor: str
+
+    @property
+    def stores(self) -> Stores:
+        """The folders."""
+        return self.site.stores
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a build came to. ``manifest`` None: there was nothing to do, ``plan.reason`` says why."""
+
+    plan: BuildPlan
+    manifest: GenerationManifest | None
+    removed: tuple[str, ...] = ()
+
+
+def builder(
+    stores: Stores, ledger: Ledger, settings: Settings, actor: str, engine: IndexEngine | None = None
+) -> Builder:
+    """A builder for these stores, with the engine that the settings name."""
+    chosen = engine or index_engine(settings)
+    return Builder(
+        site=Site(stores, ledger, settings, versions(settings, chosen)),
+        index=IndexSite(settings, chosen, stores.generations),
+        events=GenerationEvents(ledger.engine),
+        actor=actor,
+    )
+
+
+def versions(settings: Settings, engine: IndexEngine) -> Versions:
+    """What this code writes into a manifest; another weights version means a new index."""
+    shown = "+very-restricted" if settings.show_very_restricted else ""
+    return Versions(
+        schema_version=GENERATION_SCHEMA_VERSION,
+        code_version=_code_version(),
+        weights_version=shipped().version + shown,
+        engine=engine.name,
+    )
+
+
+def build_and_publish(made: Builder, build_id: str, reason: str, *, anew: bool = False) -> Outcome:
+    """Plan, build, reconcile and publish the next generation; nothing to do is an answer.
+
+    A failure is recorded and raised; what is published stays as it is. Raises Refused (another build
+    at work, disk space), ReconcileError, GenerationError, PermanentFault.
+    """
+    with build_lock(made.stores):
+        place = begin_build(made, build_id, anew=anew)
+        if not place.state.plan.work:
+            remove_folder(place.folder)
+            return Outcome(place.state.plan, None)
+        with FailureRecord(made, place):
+            for feed in FEEDS:
+                apply_feed(made.site, place, feed)
+            settle_replica(made.site, place)
+            build_index(made.index, place)
+            reconcile(made.index, place)
+            return publish_build(made, place, reason)
+
+
+def begin_build(made: Builder, build_id: str, *, anew: bool = False) -> Workspace:
+    """Plan and make the place, then remove what a killed publication left. The caller holds the lock."""
+    place = begin(made.site, build_id, anew=anew)
+    remove_unpublished(made.stores)
+    _make_up_record(made)
+    return place
+
+
+def publish_build(made: Builder, place: Workspace, reason: str) -> Outcome:
+    """Publish a reconciled build, record it, let old generations go. The caller holds the lock."""
+    plan = place.state.plan
+    detail = f"{len(plan.steps)} extracts, {place.state.documents_changed} documents written"
+    manifest = publish(made.stores, place, reason)
+    made.events.record("built", manifest.generation, actor=made.actor, reason=plan.reason, detail=detail)
+    made.events.record("published", manifest.generation, actor=made.actor, reason=reason)
+    remove_folder(place.folder)
+    removed = retire(made.stores, made.site.settings.retention)
+    for name in removed:
+        made.events.record("deleted", name, actor=made.actor, reason=f"{made.site.settings.retention} are kept")
+    return Outcome(plan, manifest, tuple(removed))
+
+
+class FailureRecord:
+    """``with`` block: an exception is recorded as a failed build, by code or type, and goes on."""
+
+    def __init__(self, made: Builder, place: Workspace) -> None:
+        self._made = made
+        self._place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if isinstance(error, Exception):
+            code = error.code if isinstance(error, NcrsError) else type(error).__name__
+            detail = f"build {self._place.build_id}"
+            self._made.events.record("failed", "", actor=self._made.actor, reason=code, detail=detail)
+        return False
+
+
+def _make_up_record(made: Builder) -> None:
+    """A kill right after the marker changed left no record of it."""
+    current = record_current(made.stores)
+    if current is None:
+        return
+    if not any(event.event in ("published", "rolled back", "recovered") for event in made.events.of(current)):
+        made.events.record("recovered", current, actor=made.actor, reason="current without a record of publication")
+
+
+def _code_version() -> str:
+    try:
+        return metadata.version("ncrs-replica")
+    except metadata.PackageNotFoundError:
+        return "source"

@@ -1,0 +1,94 @@
+"""Verifying a generation: every byte, every count, every checksum.
+
+Belongs here: the whole check of a folder against its manifest, for ``ncrs verify`` and before a
+roll-back. Does not belong here: the quick check before serving (``search_api/generations.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from assets.replica.checksums import table_state
+from assets.stores import Stores
+from schemas.errors import GenerationError
+from schemas.generation import REPLICA_NAME, GenerationManifest
+from search_api import db
+from search_api import generation_files as files
+from search_api.index.provider import IndexEngine
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its name, whether it passed, and a sentence without values."""
+
+    name: str
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The checks of one generation, in order; later ones are left out when the folder is unreadable."""
+
+    generation: str
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+
+def verify(
+    stores: Stores, engine: IndexEngine, generation: str, progress: files.Progress | None = None
+) -> Verification:
+    """Check one generation whole. Never raises for damage: it is in the result."""
+    folder = stores.generations / generation
+    try:
+        manifest = files.read_manifest(folder, _published_sha256(stores, generation))
+    except GenerationError as error:
+        return Verification(generation, (Check("manifest", False, error.message),))
+    damaged = [state.path for state in files.damaged_files(folder, manifest, progress)]
+    text = f"damaged: {', '.join(damaged)}" if damaged else f"{len(manifest.files)} files as published"
+    checks = [Check("manifest", True, "readable"), Check("files", not damaged, text)]
+    if not damaged:
+        checks += [
+            _attempt("tables", lambda: _tables(stores, manifest)),
+            _attempt("index", lambda: _index(stores, engine, manifest)),
+        ]
+    return Verification(generation, tuple(checks))
+
+
+def _published_sha256(stores: Stores, generation: str) -> str | None:
+    """The manifest's hash where the marker names this generation; otherwise none is known."""
+    try:
+        current = files.read_current(stores.generations)
+    except GenerationError:
+        return None
+    return current.manifest_sha256 if current and current.generation == generation else None
+
+
+def _attempt(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except GenerationError as error:
+        return Check(name, False, error.message)
+    except db.DatabaseError as error:
+        return Check(name, False, f"the replica cannot be read ({type(error).__name__})")
+
+
+def _tables(stores: Stores, manifest: GenerationManifest) -> Check:
+    path = stores.generations / manifest.generation / REPLICA_NAME
+    with closing(db.open_reader(path, memory_gb=2.0)) as connection:
+        wrong = [table.table for table in manifest.tables if table_state(connection, table.table) != table]
+    text = f"differ: {', '.join(wrong)}" if wrong else f"{len(manifest.tables)} tables, rows and checksums equal"
+    return Check("tables", not wrong, text)
+
+
+def _index(stores: Stores, engine: IndexEngine, manifest: GenerationManifest) -> Check:
+    with closing(engine.open(stores.generations / manifest.generation / manifest.index.location)) as reader:
+        equal = (reader.count(), reader.checksum()) == (manifest.index.documents, manifest.index.checksum)
+    text = f"{manifest.index.documents} documents" if equal else "documents or checksum differ"
+    return Check("index", equal, text)
