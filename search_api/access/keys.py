@@ -133,6 +133,11 @@ class KeyStore:
         return self._keys.get(kid)
 
     @property
+    def empty(self) -> bool:
+        """True until a first fetch succeeded."""
+        return not self._keys
+
+    @property
     def stale(self) -> bool:
         """True when the set is older than its limit, and a fetch is allowed now."""
         old = self._fetched is None or self._clock() - self._fetched >= self._max_age

@@ -89,7 +89,7 @@ class TokenVerifier:
     async def verify(self, token: str) -> Claims:
         """Claims of the token. Raises InvalidToken."""
         if self._keys.stale:
-            await asyncio.to_thread(self._keys.refresh)
+            await self._refresh_old_keys()
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._remembered(digest)
         if known is not None:
@@ -102,6 +102,13 @@ class TokenVerifier:
         claims = self._claims(token, header, key)
         self._remember(digest, claims)
         return claims
+
+    async def _refresh_old_keys(self) -> None:
+        """While keys are held nobody waits for the issuer: it may be slow or gone, and they stay valid."""
+        if self._keys.empty:
+            await asyncio.to_thread(self._keys.refresh)
+        else:
+            asyncio.get_running_loop().run_in_executor(None, self._keys.refresh)
 
     def _remembered(self, digest: bytes) -> Claims | None:
         if self._memory_version != self._keys.version:

@@ -10,6 +10,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -325,9 +326,27 @@ def test_remembered_token_is_forgotten_when_its_key_is_withdrawn() -> None:
     body["bytes"] = Signer("next-key").jwks()
     asyncio.run(verifier.verify(token))  # the set is not yet old
     clock.at += 301
+    with suppress(InvalidToken):  # old: fetched again beside this request, which may pass still
+        asyncio.run(verifier.verify(token))
     with pytest.raises(InvalidToken) as caught:
         asyncio.run(verifier.verify(token))
     assert caught.value.reason == "unknown_key"
+
+
+def test_slow_issuer_delays_nobody_while_keys_are_held() -> None:
+    clock = Clock(0.0)
+    with key_server(SIGNER.jwks()) as server:
+        gate = a_gate(keys=KeyStore(http_fetch(server.url, 5), min_refetch=60, max_age=300, clock=clock))
+        assert identify(signed(), gate).user_id == USER_ID
+        clock.at, server.delay = 301, 1.0
+
+        async def timed() -> float:
+            started = time.monotonic()
+            await gate.identify([f"Bearer {signed()}"])
+            return time.monotonic() - started
+
+        assert asyncio.run(timed()) < 0.5
+        assert server.paths == ["/jwks", "/jwks"]
 
 
 def test_key_spray_causes_one_fetch_a_minute() -> None:
