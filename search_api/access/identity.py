@@ -101,7 +101,7 @@ class IdentityReader:
             raise InvalidToken("assurance")
         roles = tuple(self._role(row) for row in _role_rows(raw))
         selected = raw.get("selected_roleid")
-        if selected is not None and selected not in {role.profile_id for role in roles}:
+        if selected is not None and selected not in [role.profile_id for role in roles]:  # may be unhashable
             raise InvalidToken("selected_role")
         return Identity(AccessMode.HEALTHCARE_WORKER, user, application, roles, selected)
 
