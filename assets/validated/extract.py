@@ -9,9 +9,8 @@ Memory is bounded by ``FRAME_ROWS`` whatever the extract's size; what has to be 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,70 +20,19 @@ import orjson
 import polars as pl
 
 from assets.files import private_folder, remove_folder, staged_folder
-from assets.stores import Stores
-from assets.validated.expectations import ExpectationResult
-from assets.validated.lines import LineFinder, as_text, blocks
-from assets.validated.parsing import BadLine, Job, parse_blocks
-from assets.validated.pieces import Piece, frames, rows_sql
+from assets.validated.landed import Extract, Rows, check_decodable, line_finder, read_rows
+from assets.validated.lines import LineFinder, as_text
+from assets.validated.parsing import BadLine
+from assets.validated.pieces import frames, rows_sql
 from assets.validated.quarantined import RECEIVED_SCHEMA, as_received, write_bad_lines, write_quarantine
 from quality.groups import duplicate_losers
 from quality.judge import Judgement, judge
-from quality.reasons import refused
-from quality.rule import Context
 from quality.verdict import Tally
 from schemas.errors import ExpectationsFailed
-from schemas.extract import ExtractManifest
-from schemas.feeds import FEEDS, Feed
 from search_api.settings import Settings
 
 FRAME_ROWS = 200_000
-# Below this size a second process costs more than it saves.
-_PARALLEL_BYTES = 4 << 20
 REPORT_NAME = "report.json"
-
-Auditor = Callable[[Feed, pl.DataFrame], list[ExpectationResult]]
-
-
-@dataclass(frozen=True)
-class Extract:
-    """One landed extract and what judging it needs; ``auditor`` gives the second opinion."""
-
-    stores: Stores
-    settings: Settings
-    manifest: ExtractManifest
-    auditor: Auditor
-
-    @property
-    def feed(self) -> Feed:
-        """The feed's entry in the catalogue."""
-        return FEEDS[self.manifest.feed]
-
-    @property
-    def landed(self) -> Path:
-        """Folder of the bytes as delivered."""
-        return self.stage("landing")
-
-    @property
-    def context(self) -> Context:
-        """What the rules may know."""
-        return Context(self.manifest.kind, self.manifest.window_to, self.settings.record_limit)
-
-    @property
-    def packed_lines(self) -> bool:
-        """Whether the data comes as NDJSON lines."""
-        return any(file.format != "parquet" for file in self.manifest.files)
-
-    def stage(self, stage: str) -> Path:
-        """Folder of this extract in a stage."""
-        return self.stores.stage(stage, self.manifest.feed, self.manifest.source, self.manifest.sequence)
-
-
-@dataclass
-class Rows:
-    """The extract's rows as pieces, and the lines that are none."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    bad: list[BadLine] = field(default_factory=list)
 
 
 @dataclass
@@ -108,11 +56,11 @@ def judge_extract(extract: Extract) -> Report:
     folder exists.
     """
     with _work_folder(extract) as work:
-        rows = _read(extract, work)
+        rows = read_rows(extract, work)
         losers = _losers(extract, rows, work)
         with staged_folder(extract.stage("quarantine")) as held, staged_folder(extract.stage("validated")) as kept:
             report = Report(Tally())
-            sink = _Sink(kept, held, report, _finder(extract))
+            sink = _Sink(kept, held, report, line_finder(extract))
             for number, frame in enumerate(frames(rows.pieces, extract.feed, _frame_rows(extract))):
                 _judge_frame(extract, frame, losers, _Part(number, sink))
             _add_bad_lines(rows.bad, held, report.tally)
@@ -154,12 +102,6 @@ def _judge_frame(extract: Extract, frame: pl.DataFrame, losers: pl.Series, part:
         sink.report.expectations[result.name] = known and result.success
 
 
-def _finder(extract: Extract) -> LineFinder | None:
-    if not extract.packed_lines:
-        return None
-    return LineFinder(extract.landed, extract.manifest.files, extract.settings.record_limit)
-
-
 def _received(frame: pl.DataFrame, verdict: Judgement, finder: LineFinder | None) -> pl.DataFrame:
     """The rejected rows as they were delivered: the line, or the parquet row as JSON."""
     if finder is None:
@@ -189,38 +131,6 @@ def _check_expectations(report: Report) -> None:
         raise ExpectationsFailed(report.failed_expectations)
 
 
-def _read(extract: Extract, work: Path) -> Rows:
-    formats = {file.format == "parquet" for file in extract.manifest.files}
-    if len(formats) > 1:
-        raise refused("FILE_FORMAT", "parquet and NDJSON in one extract")
-    return _read_lines(extract, work) if extract.packed_lines else _read_parquet(extract)
-
-
-def _read_parquet(extract: Extract) -> Rows:
-    rows, first = Rows(), 1
-    for file in extract.manifest.files:
-        rows.pieces.append(Piece(extract.landed / file.name, file.rows, first))
-        first += file.rows
-    return rows
-
-
-def _read_lines(extract: Extract, work: Path) -> Rows:
-    limit = extract.settings.record_limit
-    found = blocks(extract.landed, extract.manifest.files, limit)
-    job = Job(extract.feed.name, extract.manifest.window_to.isoformat(), limit, work)
-    rows = Rows()
-    for parsed in parse_blocks(found, job, _workers(extract)):
-        rows.bad += parsed.bad
-        if parsed.piece is not None:
-            rows.pieces.append(Piece(parsed.piece, parsed.rows))
-    return rows
-
-
-def _workers(extract: Extract) -> int:
-    size = sum(file.bytes for file in extract.manifest.files)
-    return min(extract.settings.build_threads, os.cpu_count() or 1) if size > _PARALLEL_BYTES else 1
-
-
 def _frame_rows(extract: Extract) -> int:
     return min(FRAME_ROWS, extract.settings.part_rows)
 
@@ -228,23 +138,12 @@ def _frame_rows(extract: Extract) -> int:
 def _losers(extract: Extract, rows: Rows, work: Path) -> pl.Series:
     if not rows.pieces:
         return pl.Series("row_no", [], dtype=pl.Int64())
-    _check_decodable(rows)
+    check_decodable(rows)
     connection = duckdb.connect(config=_duckdb_settings(extract.settings, work))
     try:
         return duplicate_losers(connection, rows_sql(rows.pieces, extract.feed), extract.feed)
     finally:
         connection.close()
-
-
-def _check_decodable(rows: Rows) -> None:
-    """A supplier's parquet may be broken inside though hash and footer are right: refuse it here."""
-    for piece in rows.pieces:
-        if piece.first_row is None:
-            continue
-        try:
-            pl.scan_parquet(piece.path).select(pl.col("source_key").is_null().sum()).collect()
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-            raise refused("FILE_FORMAT", piece.path.name) from None
 
 
 def _duckdb_settings(settings: Settings, work: Path) -> dict[str, str | bool | int | float | list[str]]:

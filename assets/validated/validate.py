@@ -18,7 +18,8 @@ from assets.files import feed_lock, remove_folder
 from assets.landing.acknowledge import acknowledge
 from assets.stores import Stores
 from assets.validated.expectations import run_suite
-from assets.validated.extract import REPORT_NAME, Auditor, Extract, judge_extract
+from assets.validated.extract import REPORT_NAME, judge_extract
+from assets.validated.landed import Auditor, Extract
 from quality.chain import Position, check_chain, check_shrink
 from quality.manifest import read_manifest
 from quality.reasons import FILE_RULES, outcome_of

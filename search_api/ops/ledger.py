@@ -225,6 +225,12 @@ class Ledger:
         with writing(self.engine) as session:
             return session.merge(decision)
 
+    def commit_release(self, entry: ExtractEntry, decision: QuarantineDecision) -> ExtractEntry:
+        """Commit released rows and the decision that released them, both or neither."""
+        with writing(self.engine) as session:
+            session.merge(decision)
+            return session.merge(entry)
+
     def decisions(self, feed: str) -> list[QuarantineDecision]:
         """Decisions on quarantined rows of a feed, in the order they were taken."""
         query = select(QuarantineDecision).where(QuarantineDecision.feed == feed).order_by(col(QuarantineDecision.id))
