@@ -1,0 +1,187 @@
+"""The API as it runs, in process, over a small generation that was built the real way.
+
+Belongs here: extracts of the cast through landing, validation, replica, index and publication, and a
+client with tokens of a real key pair and a real gate. Does not belong here: what is asked.
+
+The generation is built once a test process; every ``Api`` has its own audit log and settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx2
+from sqlalchemy import select
+
+from assets.landing.land import land
+from assets.published.service import build_and_publish, builder
+from assets.stores import Stores
+from assets.validated.validate import validate
+from schemas.feeds import FEEDS
+from search_api.access.audit import AuditLog
+from search_api.access.audit_store import EVENTS
+from search_api.access.gate import AccessGate
+from search_api.app import create_app
+from search_api.generations import Generations
+from search_api.index.embedded import EmbeddedEngine
+from search_api.matching.matcher import Matcher
+from search_api.ops.database import control_engine
+from search_api.ops.ledger import Ledger
+from search_api.services import Services
+from search_api.settings import Settings
+from tests.lib import cast
+from tests.lib.extracts import Delivery, no_opinion
+from tests.lib.tokens import Signer, bearer
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+BASE = "/FHIR/R4"
+SIGNER = Signer()
+
+
+def deliver(drop: Path, feed: str, lines: list[Json], sequence: int = 1) -> None:
+    """Write one true NDJSON delivery of these lines, as at now."""
+    content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+    now = datetime.now(UTC).isoformat()
+    control = 0
+    for line in lines:
+        control ^= int(line.get("nhs_number") or line["id"])
+    kind = "full" if sequence == 1 and "full" in FEEDS[feed].kinds else "delta"
+    source = FEEDS[feed].sources[0]
+    file = {
+        "name": "rows.ndjson",
+        "format": "ndjson",
+        "rows": len(lines),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    manifest = {
+        "source": source, "feed": feed, "kind": kind, "sequence": sequence,
+        "previous_sequence": sequence - 1 if sequence > 1 else None, "window_from": now, "window_to": now,
+        "created_at": now, "schema_version": "1", "files": [file], "record_count": len(lines), "control": control,
+    }  # fmt: skip
+    Delivery({"rows.ndjson": content}, manifest, feed, source, sequence).write(drop)
+
+
+def build_home(home: Path, **lines: list[Json]) -> Settings:
+    """A home with a published generation of these lines, feed by feed. Every line must be accepted."""
+    settings = Settings(home=home)
+    stores = Stores(home, settings.drop_folder)
+    ledger = Ledger(control_engine(settings.control_url))
+    for feed in FEEDS:
+        if feed in lines:
+            deliver(settings.drop_folder, feed, lines[feed])
+        land(stores, ledger, settings, feed)
+        for entry in validate(stores, ledger, settings, feed, auditor=no_opinion):
+            assert (entry.outcome, entry.quarantined) == ("accepted", 0), (feed, entry.code, entry.rule, entry.text)
+    build_and_publish(builder(stores, ledger, settings, "test"), "api-tests", "a test")
+    return settings
+
+
+@cache
+def cast_home() -> Path:
+    """The home of the cast's generation; made once, removed with the process's temporary files."""
+    home = Path(tempfile.mkdtemp(prefix="ncrs-cast-"))
+    build_home(
+        home,
+        pds_patient=cast.patients(),
+        pds_number_change=cast.number_changes(),
+        scr_summary=cast.summaries(),
+    )
+    return home
+
+
+class Api:
+    """The API in process. Use as a context manager; ``folder`` holds its audit log.
+
+    ``home`` is a folder with a published generation, the cast's by default; settings may be changed.
+    """
+
+    def __init__(self, folder: Path, home: Path | None = None, **settings: Any) -> None:
+        audit_db = f"sqlite:///{folder / 'audit.db'}"
+        self.settings = Settings(home=home or cast_home(), **{"audit_db": audit_db, **settings})
+        audit = AuditLog(self.settings)
+        self.services = Services(
+            settings=self.settings,
+            generations=Generations(self.settings, EmbeddedEngine()),
+            matcher=Matcher(),
+            gate=AccessGate(self.settings, audit=audit, keys=SIGNER.key_store(self.settings)),
+            audit=audit,
+            ledger=Ledger(control_engine(self.settings.control_url)),
+        )
+        self.app = create_app(self.services)
+        self._runner = asyncio.Runner()
+        self._life = self.app.router.lifespan_context(self.app)
+        transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=False)
+        self._client = httpx2.AsyncClient(transport=transport, base_url="http://ncrs.test")
+
+    def __enter__(self) -> Api:
+        self.run(self._life.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.run(self._client.aclose())
+        self.run(self._life.__aexit__(None, None, None))
+        self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run to the end in the API's event loop."""
+        return self._runner.run(work)
+
+    def send(
+        self, method: str, path: str, token: str | None = None, headers: dict[str, str] | None = None, **more: Any
+    ) -> httpx2.Response:
+        """One request with the token (a clinician's by default); ``headers`` replace the usual ones."""
+        sent = bearer(token or CLINICIAN()) if headers is None else headers
+        return self.run(self._client.request(method, path, headers=sent, **more))
+
+    def get(self, path: str, token: str | None = None, **params: Any) -> httpx2.Response:
+        """GET below the FHIR base; ``params`` become the query, ``_`` for ``-`` in their names not touched."""
+        return self.send("GET", BASE + path, token, params=params or None)
+
+    def search(self, token: str | None = None, **params: Any) -> httpx2.Response:
+        """A patient search; write ``address_postalcode`` for ``address-postalcode`` and so on."""
+        return self.send("GET", f"{BASE}/Patient", token, params=query(params))
+
+    def events(self) -> list[Json]:
+        """The audit log so far, oldest first."""
+        with self.services.audit.engine.connect() as connection:
+            rows = connection.execute(select(EVENTS).order_by(EVENTS.c.sequence)).mappings().all()
+        return [dict(row) for row in rows]
+
+
+NAMES = {"death_date": "death-date", "address_postalcode": "address-postalcode", "address_postcode": "address-postcode",
+         "general_practitioner": "general-practitioner", "fuzzy": "_fuzzy-match", "exact": "_exact-match",
+         "history": "_history", "most": "_max-results", "mode": "_ncrs-mode", "explain": "_ncrs-explain"}  # fmt: skip
+
+
+def query(params: dict[str, Any]) -> list[tuple[str, str]]:
+    """Parameters by their Python names; a list repeats one, True and False are written as PDS does."""
+    items: list[tuple[str, str]] = []
+    for key, value in params.items():
+        values = value if isinstance(value, list) else [value]
+        texts = (str(item).lower() if isinstance(item, bool) else str(item) for item in values)
+        items.extend((NAMES.get(key, key), text) for text in texts)
+    return items
+
+
+@cache
+def _token(make: Callable[[], str]) -> str:
+    return make()
+
+
+def CLINICIAN() -> str:  # noqa: N802 - reads as the constant it is
+    """A clinician's token, signed once."""
+    return _token(SIGNER.clinician)
