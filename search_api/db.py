@@ -25,6 +25,8 @@ DatabaseError = duckdb.Error
 
 # Built into the wheel; everything else stays out.
 _NO_EXTENSIONS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+# In this order: each forbids changing what came before. No temporary folder: a reader never spills.
+_LOCKED = ("SET temp_directory = ''", "SET enable_external_access = false", "SET lock_configuration = true")
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,14 @@ def open_reader(path: Path, memory_gb: float) -> Connection:
         **_NO_EXTENSIONS,
         "memory_limit": f"{memory_gb}GB",
         "threads": 1,
-        "temp_directory": "",
-        "enable_external_access": "false",
-        "lock_configuration": "true",
     }
     try:
-        return duckdb.connect(str(path), read_only=True, config=settings)
+        connection = duckdb.connect(str(path), read_only=True, config=settings)
     except DatabaseError as error:
         raise _unreadable(path, error) from None
+    for statement in _LOCKED:
+        connection.execute(statement)
+    return connection
 
 
 @contextmanager

@@ -129,7 +129,7 @@ class Generations:
         self._lock = threading.Lock()
         self._switching = threading.Lock()
         self._held: _Held | None = None
-        self._problem: str | None = None
+        self._problem: GenerationError | None = None
         self._seen: tuple[int, int, int] | None = None
         self._idle = 0
         self._stop = threading.Event()
@@ -149,7 +149,7 @@ class Generations:
         """What is served now, for readiness and for ops."""
         with self._lock:
             name = self._held.generation.manifest.generation if self._held else None
-            return Serving(name, self._problem)
+            return Serving(name, str(self._problem) if self._problem else None)
 
     @contextmanager
     def pin(self) -> Iterator[Generation]:
@@ -193,7 +193,8 @@ class Generations:
     def _take(self) -> _Held:
         with self._lock:
             if self._held is None:
-                raise GenerationError(self._problem or "No generation is published.", remedy=_NONE)
+                fault = self._problem or GenerationError("No generation is published.", remedy=_NONE)
+                raise GenerationError(fault.message, remedy=fault.remedy)
             self._held.pins += 1
             return self._held
 
@@ -259,10 +260,9 @@ class Generations:
             self._retire(old)
 
     def _settle(self, error: GenerationError | None) -> None:
-        problem = str(error) if error else None
         with self._lock:
-            changed = problem != self._problem
-            self._problem = problem
+            changed = str(error) != str(self._problem)
+            self._problem = error
         if error and changed:
             logging.event("GEN002", "error", error=error.code)
 

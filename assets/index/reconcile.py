@@ -23,6 +23,14 @@ from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexReader, SearchDocument, checksum_of
 
 SAMPLE = 1_000
+COUNTED, FINGERPRINTS = "documents_counted", "fingerprints_equal"
+SAMPLED, ABSENT = "sampled_documents_equal", "invalidated_people_absent"
+COMPARISONS = {
+    COUNTED: "As many documents in the index as the replica has people to be found.",
+    FINGERPRINTS: "Checksum over the fingerprints of every document, made anew from the replica.",
+    SAMPLED: "1,000 sampled documents are equal, field by field.",
+    ABSENT: "Up to 1,000 sampled invalidated people are not in the index.",
+}
 
 
 @dataclass(frozen=True)
@@ -39,19 +47,23 @@ class Reconciled:
 
 
 def reconcile(site: IndexSite, place: Workspace) -> Reconciled:
-    """Compare, and mark the build reconciled. Raises ReconcileError when anything differs."""
+    """Compare, and mark the build reconciled when nothing differs. Raises Refused without an index."""
     state = place.state
     if state.index is None:
         raise Refused(f"Build {place.build_id} has no index yet.", remedy="Materialise the index asset first.")
     with place.database(site.settings) as connection, closing(site.engine.open(place.index)) as reader:
         found = compare(site, connection, reader, frequencies_of(place), seed=state.plan.number)
+    place.save(state.model_copy(update={"reconciled": not found.differences}))
+    return found
+
+
+def require_equal(found: Reconciled) -> None:
+    """Raise ReconcileError, naming the comparisons that failed."""
     if found.differences:
         raise ReconcileError(
             f"Replica and index differ: {', '.join(found.differences)}.",
             remedy="Nothing was published. Build from nothing with ncrs build --full; report this as a fault.",
         )
-    place.save(state.model_copy(update={"reconciled": True}))
-    return found
 
 
 def compare(
@@ -64,10 +76,10 @@ def compare(
     sample = _sample(connection, seed, f"security <> '{INVALIDATED}'")
     absent = _sample(connection, seed, f"security = '{INVALIDATED}'")
     pairs = (
-        ("documents counted", counted.number == reader.count()),
-        ("checksum of fingerprints", replica_checksum == index_checksum),
-        ("fields of sampled documents", _same_fields(site, connection, reader, frequencies, sample)),
-        ("invalidated people in the index", not reader.find(absent)),
+        (COUNTED, counted.number == reader.count()),
+        (FINGERPRINTS, replica_checksum == index_checksum),
+        (SAMPLED, _same_fields(site, connection, reader, frequencies, sample)),
+        (ABSENT, not reader.find(absent)),
     )
     return Reconciled(
         replica_documents=counted.number,

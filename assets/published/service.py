@@ -16,7 +16,7 @@ from typing import Literal
 
 from assets.files import remove_folder
 from assets.index.build import IndexSite, build_index
-from assets.index.reconcile import reconcile
+from assets.index.reconcile import reconcile, require_equal
 from assets.published.publish import publish, record_current, remove_unpublished
 from assets.published.retention import retire
 from assets.replica.build import Site, apply_feed, begin, settle_replica
@@ -90,15 +90,16 @@ def build_and_publish(made: Builder, build_id: str, reason: str, *, anew: bool =
     """
     with build_lock(made.stores):
         place = begin_build(made, build_id, anew=anew)
-        if not place.state.plan.work:
+        plan = place.state.plan
+        if not plan.work:
             remove_folder(place.folder)
-            return Outcome(place.state.plan, None)
+            return Outcome(plan, None)
         with FailureRecord(made, place):
             for feed in FEEDS:
                 apply_feed(made.site, place, feed)
             settle_replica(made.site, place)
             build_index(made.index, place)
-            reconcile(made.index, place)
+            require_equal(reconcile(made.index, place))
             return publish_build(made, place, reason)
 
 

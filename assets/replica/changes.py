@@ -72,12 +72,12 @@ def _reachable(connection: db.Connection, events: Sequence[_Event]) -> dict[int,
     found = db.rows(
         connection,
         f"""
-        WITH RECURSIVE walk(at) AS (
+        WITH RECURSIVE walk(number) AS (
             SELECT unnest(?::BIGINT[])
             UNION
-            SELECT c."new" FROM walk w JOIN "{CHANGE_TABLE}" c ON c."old" = w.at WHERE c."new" IS NOT NULL
+            SELECT c."new" FROM walk w JOIN "{CHANGE_TABLE}" c ON c."old" = w.number WHERE c."new" IS NOT NULL
         )
-        SELECT c."old", c."new" FROM "{CHANGE_TABLE}" c WHERE c."old" IN (SELECT at FROM walk)
+        SELECT c."old", c."new" FROM "{CHANGE_TABLE}" c WHERE c."old" IN (SELECT number FROM walk)
         """,
         [starts],
     )

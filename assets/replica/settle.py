@@ -65,13 +65,13 @@ def _resolve(connection: db.Connection) -> None:
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE resolved AS
-        WITH RECURSIVE walk(old, at, depth) AS (
+        WITH RECURSIVE walk(old, last, depth) AS (
             SELECT "old", "new", 1 FROM "{CHANGE_TABLE}" WHERE "new" IS NOT NULL
             UNION ALL
-            SELECT w.old, c."new", w.depth + 1 FROM walk w JOIN "{CHANGE_TABLE}" c ON c."old" = w.at
+            SELECT w.old, c."new", w.depth + 1 FROM walk w JOIN "{CHANGE_TABLE}" c ON c."old" = w.last
             WHERE c."new" IS NOT NULL AND w.depth < 100
         )
-        SELECT old, arg_max(at, depth) AS final FROM walk GROUP BY old
+        SELECT old, arg_max(last, depth) AS final FROM walk GROUP BY old
         """
     )
 

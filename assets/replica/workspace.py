@@ -84,6 +84,11 @@ class Workspace:
         return self.generation / INDEX_NAME
 
     @property
+    def begun(self) -> bool:
+        """Whether a build was begun here and its place is still there."""
+        return (self.folder / _STATE).is_file()
+
+    @property
     def state(self) -> BuildState:
         """How far it has come. Raises Refused when the place is gone."""
         try:

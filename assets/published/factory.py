@@ -1,0 +1,68 @@
+"""The publication as Dagster sees it: one asset that makes the built generation current.
+
+Belongs here: the Dagster face. Does not belong here: publishing (``publish.py``), its record and
+retention (``service.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets import keys
+from assets.failures import Translated
+from assets.files import remove_folder
+from assets.published.service import Outcome, publish_build
+from assets.replica.factory import BUILDER_POOL, building
+from assets.stores import Stores
+from search_api.ops.ledger import Ledger
+from search_api.settings import Settings
+
+
+def published_assets() -> list[dg.AssetsDefinition]:
+    """The current generation; resources ``stores``, ``ledger``, ``settings``."""
+
+    @dg.asset(
+        key=keys.PUBLISHED,
+        deps=[keys.INDEX],
+        group_name="published",
+        owners=["team:ops"],
+        kinds={"file"},
+        description="The generation that is served: made current in one atomic step.",
+        pool=BUILDER_POOL,
+    )
+    def published(
+        context: dg.AssetExecutionContext,
+        stores: dg.ResourceParam[Stores],
+        ledger: dg.ResourceParam[Ledger],
+        settings: dg.ResourceParam[Settings],
+    ) -> Iterator[Any]:
+        with Translated(), building(context, stores, ledger, settings) as (made, place):
+            plan = place.state.plan
+            if not plan.work:
+                remove_folder(place.folder)
+                yield dg.MaterializeResult(metadata={"plan": plan.reason, "generation": plan.previous or "none"})
+                return
+            yield dg.MaterializeResult(metadata=_metadata(publish_build(made, place, f"run {context.run_id}")))
+
+    return [published]
+
+
+def _metadata(outcome: Outcome) -> dict[str, Any]:
+    manifest = outcome.manifest
+    if manifest is None:
+        return {"plan": outcome.plan.reason}
+    return {
+        "plan": outcome.plan.reason,
+        "generation": manifest.generation,
+        "base": manifest.base or "none",
+        "as_at": manifest.as_at.isoformat(),
+        "feeds": {f"{feed.feed}/{feed.source}": feed.sequence for feed in manifest.feeds},
+        "tables": {table.table: {"rows": table.rows, "checksum": table.checksum} for table in manifest.tables},
+        "documents": manifest.index.documents,
+        "index_checksum": manifest.index.checksum,
+        "bytes": sum(state.bytes for state in manifest.files),
+        "removed": list(outcome.removed),
+    }
