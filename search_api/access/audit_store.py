@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import BigInteger, Connection, Engine, Index, Integer, Text, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -99,10 +101,15 @@ def audit_engine(url: str) -> Engine:
     """Engine of the audit database, tables created, the chain begun. Raises ConfigurationError."""
     engine = open_engine(url)
     create_tables(engine, AuditTable.metadata.sorted_tables)
+    with suppress(IntegrityError):  # another process began the chain at the same moment
+        _begin_chain(engine)
+    return engine
+
+
+def _begin_chain(engine: Engine) -> None:
     with write_connection(engine) as connection:
         if connection.execute(select(HEAD.c.id)).first() is None:
             connection.execute(insert(HEAD).values(id=1, sequence=0, hash=GENESIS))
-    return engine
 
 
 def event_content(event: AccessEvent, at: datetime) -> dict[str, Any]:
