@@ -12,6 +12,7 @@ import polars as pl
 
 from schemas.types import Kind, ListOf, Scalar, Struct
 
+_YEAR = r"^[12][0-9]{3}"
 _DATE = r"^[12][0-9]{3}(-[0-9]{2}(-[0-9]{2})?)?$"
 _MOMENT = (
     r"^[12][0-9]{3}(-[0-9]{2}(-[0-9]{2}"
@@ -63,13 +64,14 @@ def after(text: pl.Expr, day: str) -> pl.Expr:
 
     ISO texts sort as they stand; a partial date is later only if its year or month is.
     """
-    return text.str.slice(0, 10) > pl.lit(day)
+    return text.str.contains(_YEAR) & (text.str.slice(0, 10) > pl.lit(day))
 
 
 def precedes(earlier: pl.Expr, later: pl.Expr) -> pl.Expr:
     """True when one date text is certainly before another: compared to the shorter one's length."""
     length = pl.min_horizontal(earlier.str.len_chars(), later.str.len_chars(), pl.lit(10))
-    return earlier.str.slice(0, length) < later.str.slice(0, length)
+    dated = earlier.str.contains(_YEAR) & later.str.contains(_YEAR)
+    return dated & (earlier.str.slice(0, length) < later.str.slice(0, length))
 
 
 def is_uuid(text: pl.Expr) -> pl.Expr:
