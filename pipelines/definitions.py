@@ -41,13 +41,17 @@ def owner(feed: Feed) -> str:
 
 def default_assets() -> tuple[list[Any], list[Any]]:
     """Assets and checks of every stage, in the data's order."""
+    from assets.index.factory import index_assets
     from assets.landing.factory import landing_assets
+    from assets.published.factory import published_assets
+    from assets.replica.factory import replica_assets
     from assets.reports.freshness import report_assets
     from assets.validated.factory import validated_assets
 
     report, report_checks = report_assets()
-    stages = [make(feed) for make in (landing_assets, validated_assets) for feed in FEEDS]
-    return [*map(source_spec, FEEDS.values()), *chain.from_iterable(stages), *report], report_checks
+    by_feed = [make(feed) for make in (landing_assets, validated_assets, replica_assets) for feed in FEEDS]
+    stages = [*chain.from_iterable(by_feed), *index_assets(), *published_assets()]
+    return [*map(source_spec, FEEDS.values()), *stages, *report], report_checks
 
 
 def build_definitions(

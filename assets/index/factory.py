@@ -41,12 +41,11 @@ def index_assets() -> list[dg.AssetsDefinition]:
         pool=BUILDER_POOL,
     )
     def index(
-        context: dg.AssetExecutionContext,
         stores: dg.ResourceParam[Stores],
         ledger: dg.ResourceParam[Ledger],
         settings: dg.ResourceParam[Settings],
     ) -> Iterator[Any]:
-        with Translated(), building(context, stores, ledger, settings) as (made, place):
+        with Translated(), building(stores, ledger, settings) as (made, place):
             if not place.state.plan.work:
                 yield dg.MaterializeResult(metadata={"plan": place.state.plan.reason}, check_results=_unchanged())
                 return

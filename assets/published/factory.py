@@ -34,18 +34,17 @@ def published_assets() -> list[dg.AssetsDefinition]:
         pool=BUILDER_POOL,
     )
     def published(
-        context: dg.AssetExecutionContext,
         stores: dg.ResourceParam[Stores],
         ledger: dg.ResourceParam[Ledger],
         settings: dg.ResourceParam[Settings],
     ) -> Iterator[Any]:
-        with Translated(), building(context, stores, ledger, settings) as (made, place):
+        with Translated(), building(stores, ledger, settings) as (made, place):
             plan = place.state.plan
             if not plan.work:
                 remove_folder(place.folder)
                 yield dg.MaterializeResult(metadata={"plan": plan.reason, "generation": plan.previous or "none"})
                 return
-            yield dg.MaterializeResult(metadata=_metadata(publish_build(made, place, f"run {context.run_id}")))
+            yield dg.MaterializeResult(metadata=_metadata(publish_build(made, place, f"build {place.build_id}")))
 
     return [published]
 

@@ -43,25 +43,23 @@ def replica_assets(feed: str) -> list[dg.AssetsDefinition]:
         pool=BUILDER_POOL,
     )
     def replica(
-        context: dg.AssetExecutionContext,
         stores: dg.ResourceParam[Stores],
         ledger: dg.ResourceParam[Ledger],
         settings: dg.ResourceParam[Settings],
     ) -> Iterator[Any]:
-        with Translated(), building(context, stores, ledger, settings) as (made, place):
+        with Translated(), building(stores, ledger, settings) as (made, place):
             yield dg.MaterializeResult(metadata=_metadata(place, apply_feed(made.site, place, feed)))
 
     return [replica]
 
 
 @contextmanager
-def building(
-    context: dg.AssetExecutionContext, stores: Stores, ledger: Ledger, settings: Settings
-) -> Iterator[tuple[Builder, Workspace]]:
+def building(stores: Stores, ledger: Ledger, settings: Settings) -> Iterator[tuple[Builder, Workspace]]:
     """The builder and the place of this run, begun if need be, under the builder's lock.
 
     An exception inside is recorded as a failed build.
     """
+    context = dg.AssetExecutionContext.get()
     made = builder(stores, ledger, settings, actor=f"{context.job_name}, run {context.run_id}")
     build_id = context.run.root_run_id or context.run_id
     with build_lock(stores):
