@@ -1,4 +1,4 @@
-"""Search documents from the replica's frame: vectorised, a slice of rows at a time.
+"""Search documents from the replica's frame: each distinct value normalised once, then composed.
 
 Belongs here: what is indexed of a patient, and what never is. Does not belong here: engines
 (``embedded.py``), the questions' side of the keys (``matching/blocking.py``), normalisation itself.
@@ -12,15 +12,16 @@ make no key, but stay findable by a non-fuzzy search, as in PDS.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 
 import polars as pl
 
-from search_api.index import columns as build
+from search_api.index.flat import ContactItem, NameItem, PlaceItem, Row, rows
 from search_api.index.frequencies import Frequencies
+from search_api.index.memo import NO_GIVEN, Birth, Given, Memos
 from search_api.index.provider import SearchDocument
-from search_api.matching.person import GROUP
+from search_api.matching.normalise import email, phone, premise, sex
+from search_api.matching.person import GROUP, HISTORIC, RECORD, SKIP_FAMILY, SKIP_GIVEN, SLOT, UNIT
 
 SLICE_ROWS = 50_000
 COLUMNS = (
@@ -34,14 +35,6 @@ COLUMNS = (
     "addresses",
     "telecoms",
 )
-TERM_FIELDS = ("family", "given", "word", "postcode", "gp")
-
-
-@dataclass(frozen=True)
-class PreparedSlice:
-    """Documents of one slice as columns, one row a patient; lists are space-separated text."""
-
-    frame: pl.DataFrame
 
 
 def documents(
@@ -51,45 +44,151 @@ def documents(
 
     ``frame`` has the columns of ``COLUMNS`` (nested as in schemas/fields.py).
     """
+    memos = Memos(frequencies)
     for start in range(0, frame.height, SLICE_ROWS):
-        prepared = prepare(frame.slice(start, SLICE_ROWS), frequencies, show_very_restricted=show_very_restricted)
-        yield from _emit(prepared.frame)
+        part = frame.slice(start, SLICE_ROWS).select(COLUMNS)
+        memos.trim()
+        for row in rows(part, show_very_restricted=show_very_restricted):
+            yield _document(row, memos)
 
 
-def prepare(frame: pl.DataFrame, frequencies: Frequencies, *, show_very_restricted: bool = False) -> PreparedSlice:
-    """The documents of a slice as columns: nhs_number, open, birth, death, keys, terms, payload, steps."""
-    base = build.base(frame.select(COLUMNS), show_very_restricted=show_very_restricted)
-    names = build.names(base, frequencies)
-    places = build.addresses(base)
-    contacts = build.telecoms(base)
-    columns = (
-        build.payload(base, names, places, contacts),
-        build.keys(base, names, places, contacts),
-        build.terms(base, names, places),
+class _Names:
+    """What the names of one patient come to; dicts are ordered sets."""
+
+    __slots__ = ("family", "initials", "keyed", "pairs", "tokens", "words")
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, None] = {}
+        self.keyed: dict[str, None] = {}
+        self.pairs: dict[str, None] = {}
+        self.initials: dict[str, None] = {}
+        self.family: dict[str, None] = {}
+        self.words: dict[str, None] = {}
+
+
+def _document(row: Row, memos: Memos) -> SearchDocument:
+    number, is_open, gender_text, birth_text, death_text, gp_text, name_items, place_items, contact_items = row
+    birth = memos.births[birth_text or ""]
+    death = memos.births[death_text].number if death_text else 0
+    gender = sex(gender_text)
+    gp = gp_text.upper() if gp_text else ""
+    names = _Names()
+    packed_names, steps = _read_names(name_items, names, memos)
+    packed_places, postcodes = _read_places(place_items, memos)
+    phones, emails, keys = _read_contacts(contact_items)
+    _add_dated_keys(keys, birth, gender, names, postcodes)
+    _add_placed_keys(keys, names, postcodes)
+    content = GROUP.join((str(birth.number), gender, str(death), packed_names, packed_places, phones, emails, gp))
+    return SearchDocument(
+        number,
+        is_open,
+        tuple(keys),
+        _terms(names, gp),
+        {"birth": birth.number, "death": death},
+        f"{content}{GROUP}{steps}".encode(),
+        fingerprint(number, content, is_open=is_open),
     )
-    result = base.select("row", "nhs_number", "open", "birth", "death")
-    for column in columns:
-        result = result.join(column, on="row", how="left", maintain_order="left")
-    texts = pl.col("payload", "steps", "keys", *TERM_FIELDS).fill_null("")
-    return PreparedSlice(result.with_columns(texts).sort("row"))
 
 
-def fingerprint(payload: str, *, is_open: bool) -> int:
-    """63-bit hash of a document's content, frequencies left out; stable between builds and machines."""
-    digest = blake2b(payload.encode(), digest_size=8, person=b"open" if is_open else b"restricted").digest()
+def fingerprint(nhs_number: int, content: str, *, is_open: bool) -> int:
+    """63-bit hash of a document's content, frequencies left out; the same in every build and on any machine."""
+    digest = blake2b(f"{nhs_number}{GROUP}{is_open}{GROUP}{content}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
-def _emit(frame: pl.DataFrame) -> Iterator[SearchDocument]:
-    for number, is_open, birth, death, content, steps, keys, *terms in frame.select(
-        "nhs_number", "open", "birth", "death", "payload", "steps", "keys", *TERM_FIELDS
-    ).iter_rows():
-        yield SearchDocument(
-            nhs_number=number,
-            open=is_open,
-            keys=tuple(keys.split()),
-            terms={name: tuple(text.split()) for name, text in zip(TERM_FIELDS, terms, strict=True) if text},
-            numbers={"birth": birth, "death": death},
-            payload=f"{content}{GROUP}{steps}".encode(),
-            fingerprint=fingerprint(f"{number}{GROUP}{content}", is_open=is_open),
-        )
+def _terms(names: _Names, gp: str) -> dict[str, tuple[str, ...]]:
+    """Exact terms that narrow a non-fuzzy search; what they let through is checked on the payload."""
+    terms = {"family": tuple(names.family), "word": tuple(names.words)}
+    if gp:
+        terms["gp"] = (gp,)
+    return terms
+
+
+def _read_names(items: list[NameItem], names: _Names, memos: Memos) -> tuple[str, str]:
+    """Packed names and packed frequencies; fills the sets."""
+    packed: list[str] = []
+    steps: list[str] = []
+    families, givens = memos.families, memos.givens
+    for historic, family_text, given_texts in items:
+        family = families[family_text or ""]
+        given = [givens[text] for text in given_texts if text] if given_texts else []
+        first = given[0] if given else NO_GIVEN
+        marks = HISTORIC if historic else ""
+        if family.skip or first.skip:
+            marks += (SKIP_FAMILY if family.skip else "") + (SKIP_GIVEN if first.skip else "")
+        packed.append(f"{family.text}{UNIT}{SLOT.join([each.text for each in given])}{UNIT}{marks}")
+        steps.append(f"{family.steps}{UNIT}{first.steps}")
+        if family.joined:
+            names.family[family.joined] = None
+        _collect(names, family.codes, given)
+    return RECORD.join(packed), RECORD.join(steps)
+
+
+def _collect(names: _Names, family: tuple[str, ...], given: list[Given]) -> None:
+    """Words, placeholders included; codes for keys: of all parts, and of the family name and first given
+    name for pairs and postcodes."""
+    tokens, keyed, pairs = names.tokens, names.keyed, names.pairs
+    for code in family:
+        tokens[code] = keyed[code] = None
+    for each in given:
+        for word in each.words:
+            names.words[word] = None
+        for code in each.codes:
+            tokens[code] = None
+    if given:
+        first = given[0]
+        if first.initial:
+            names.initials[first.initial] = None
+        for code in first.codes:
+            keyed[code] = None
+            for other in family:
+                pairs[other + code if other < code else code + other] = None
+
+
+def _read_places(items: list[PlaceItem], memos: Memos) -> tuple[str, dict[str, str]]:
+    """Packed addresses; postcodes as terms, each with its outcode or nothing."""
+    packed: list[str] = []
+    postcodes: dict[str, str] = {}
+    for historic, postcode_text, lines in items:
+        text, outcode = memos.postcodes[postcode_text or ""]
+        house = premise(lines) if lines else ""
+        if text:
+            postcodes[text] = outcode
+        elif not house:
+            continue
+        packed.append(f"{text}{UNIT}{HISTORIC if historic else ''}{UNIT}{house}")
+    return RECORD.join(packed), postcodes
+
+
+def _read_contacts(items: list[ContactItem]) -> tuple[str, str, list[str]]:
+    """Packed telephones, packed e-mails, and their keys."""
+    phones: list[str] = []
+    emails: list[str] = []
+    keys: dict[str, None] = {}
+    for historic, is_email, text in items:
+        value = email(text) if is_email else phone(text)
+        if value:
+            (emails if is_email else phones).append(f"{value}{UNIT}{HISTORIC if historic else ''}")
+            keys["@" + value if is_email else "t" + value] = None
+    return RECORD.join(phones), RECORD.join(emails), list(keys)
+
+
+def _add_dated_keys(keys: list[str], birth: Birth, gender: str, names: _Names, postcodes: dict[str, str]) -> None:
+    """Keys with a birth date; a partial date makes only those of its year (formats: blocking.py)."""
+    _, day, year = birth
+    if not year:
+        return
+    if day:
+        keys += [f"a{day}{code}" for code in names.tokens]
+        keys += [f"b{day}{place}" for place in {place: None for place in postcodes.values() if place}]
+        if gender in ("M", "F"):
+            keys += [f"c{day}{gender}{initial}" for initial in names.initials]
+        keys += [f"m{day[4:]}{pair}" for pair in names.pairs]
+    keys += [f"e{year}{pair}" for pair in names.pairs]
+
+
+def _add_placed_keys(keys: list[str], names: _Names, postcodes: dict[str, str]) -> None:
+    """Keys with a full postcode."""
+    for text, outcode in postcodes.items():
+        if outcode:
+            keys += [f"p{text}{code}" for code in names.keyed]

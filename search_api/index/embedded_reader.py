@@ -14,8 +14,8 @@ import tantivy
 from tantivy import FieldType, Occur, Order, Query
 
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument
-from search_api.index.schema import PREFIXES, SCHEMA
-from search_api.matching import filtering
+from search_api.index.schema import PREFIXES, RESTRICTED, SCHEMA
+from search_api.matching import filtering, normalise
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
 from search_api.matching.rules import PdsRules
@@ -34,7 +34,7 @@ class EmbeddedReader:
         self._index: tantivy.Index | None = index
         self._searcher = index.searcher()
         self._rules = rules
-        self._closed_to_restricted = Query.term_query(SCHEMA, "open", 0, "basic")
+        self._closed_to_restricted = Query.term_query(SCHEMA, "keys", RESTRICTED, "basic")
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
         """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
@@ -108,18 +108,18 @@ class EmbeddedReader:
         """Terms that every answer has; what they let through is checked on the payload."""
         if plan.family:
             yield _term("family", plan.family)
-        for value in plan.given:
-            if value.wild:
-                yield _term("given", value)
         for word in plan.words:
-            yield Query.term_query(SCHEMA, "terms", PREFIXES["word"] + word, "basic")
-        if plan.postcode:
-            yield _term("postcode", plan.postcode)
+            yield _exact(PREFIXES["word"] + word)
+        for value in plan.given:
+            if value.wild and value.one_word:
+                yield _term("word", value)
+        if plan.postcode and (query := _place(plan.postcode)):
+            yield query
         if plan.asked.gp:
-            yield Query.term_query(SCHEMA, "terms", PREFIXES["gp"] + plan.asked.gp, "basic")
+            yield _exact(PREFIXES["gp"] + plan.asked.gp)
         for prefix, values in (("t", plan.asked.phones), ("@", plan.asked.emails)):
             for text in values:
-                yield Query.term_query(SCHEMA, "keys", prefix + text, "basic")
+                yield _exact(prefix + text)
         if plan.asked.birth:
             yield _born(plan.asked.birth.low, plan.asked.birth.high)
 
@@ -130,21 +130,26 @@ class EmbeddedReader:
             query = Query.term_query(SCHEMA, "nhs", number, "basic")
             addresses = [address for _, address in self._searcher.search(query, limit=1, count=False).hits]
             if addresses:
-                found[number] = self._document(number, addresses)
+                found[number] = self._document(number, addresses[0])
         return found
 
-    def _document(self, number: int, addresses: list[tantivy.DocAddress]) -> SearchDocument:
-        def value(field: str) -> int:
-            return int(self._searcher.fast_field_values(field, addresses)[0] or 0)
-
+    def _document(self, number: int, address: tantivy.DocAddress) -> SearchDocument:
+        payload = self._payload(address)
+        person = unpack(number, payload)
+        restricted = Query.boolean_query(
+            [
+                (Occur.Must, Query.term_query(SCHEMA, "nhs", number, "basic")),
+                (Occur.Must, self._closed_to_restricted),
+            ]
+        )
         return SearchDocument(
             nhs_number=number,
-            open=bool(value("open")),
+            open=not self._searcher.search(restricted, limit=1, count=False).hits,
             keys=(),
             terms={},
-            numbers={"birth": value("birth"), "death": value("death")},
-            payload=self._payload(addresses[0]),
-            fingerprint=value("fingerprint"),
+            numbers={"birth": person.birth, "death": person.death},
+            payload=payload,
+            fingerprint=int(self._searcher.fast_field_values("fingerprint", [address])[0] or 0),
         )
 
     def _payload(self, address: tantivy.DocAddress) -> bytes:
@@ -169,11 +174,26 @@ class EmbeddedReader:
         self._index = None
 
 
+def _exact(word: str) -> Query:
+    return Query.term_query(SCHEMA, "keys", word, "basic")
+
+
 def _term(field: str, value: filtering.Value) -> Query:
     prefix = PREFIXES[field]
     if value.wild:
-        return Query.regex_query(SCHEMA, "terms", prefix + filtering.regex(value))
-    return Query.term_query(SCHEMA, "terms", prefix + value.joined, "basic")
+        return Query.regex_query(SCHEMA, "keys", prefix + filtering.regex(value))
+    return _exact(prefix + value.joined)
+
+
+def _place(value: filtering.Value) -> Query | None:
+    """Documents with a key of the postcode; only real full postcodes have such keys."""
+    if value.wild:
+        return None if normalise.pseudo_postcode(value.joined) else _regex("p" + filtering.regex(value) + ".*")
+    return _regex(f"p{value.joined}.*") if normalise.is_postcode(value.joined) else None
+
+
+def _regex(expression: str) -> Query:
+    return Query.regex_query(SCHEMA, "keys", expression)
 
 
 def _born(low: int, high: int) -> Query:

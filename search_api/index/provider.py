@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from search_api.matching.questions import Question
 
 
-@dataclass(frozen=True)
-class SearchDocument:
+class SearchDocument(NamedTuple):
     """One patient as both engines index them.
 
     ``keys``: composite blocking keys. ``terms``: field name to exact terms, for non-fuzzy search

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from rapidfuzz.distance import OSA
 
 MIN_LENGTH, MAX_LENGTH = 3, 24
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIER = 0x9E3779B97F4A7C15
+_WORD = 2**64 - 1
 
 
 class SpellingIndex:
@@ -36,7 +37,7 @@ class SpellingIndex:
         """Names one edit or exchange away, with counts; most borne first, then by spelling."""
         if not (MIN_LENGTH <= len(word) <= MAX_LENGTH) or not _plain(word) or not len(self._hashes):
             return []
-        wanted = np.unique(_hashes_of(word))
+        wanted = np.array(sorted(set(_hashes_of(word))), dtype=np.uint32)
         low = np.searchsorted(self._hashes, wanted, side="left")
         high = np.searchsorted(self._hashes, wanted, side="right")
         owners = {
@@ -54,9 +55,18 @@ def _plain(word: str) -> bool:
     return word.isascii() and word.isalpha()
 
 
-def _hashes_of(word: str) -> npt.NDArray[np.uint32]:
-    letters = np.frombuffer(word.encode("ascii"), dtype=np.uint8).reshape(1, -1)
-    return np.concatenate(_columns(letters))
+def _hashes_of(word: str) -> list[int]:
+    """The same hashes as ``_columns``, for one word: plain integers are faster than arrays of one."""
+    letters = word.encode("ascii")
+    return [_digest_one(letters), *(_digest_one(letters[:gap] + letters[gap + 1 :]) for gap in range(len(letters)))]
+
+
+def _digest_one(letters: bytes) -> int:
+    state = len(letters)
+    for letter in letters:
+        state = (state ^ letter) * MULTIPLIER & _WORD
+        state ^= state >> 29
+    return state >> 32
 
 
 def _columns(letters: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint32]]:
@@ -72,7 +82,7 @@ def _columns(letters: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint32]]:
 def _digest(rows: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
     state = np.full(rows.shape[0], rows.shape[1], dtype=np.uint64)
     for column in range(rows.shape[1]):
-        state = (state ^ rows[:, column]) * _MULTIPLIER
+        state = (state ^ rows[:, column]) * np.uint64(MULTIPLIER)
         state ^= state >> np.uint64(29)
     return (state >> np.uint64(32)).astype(np.uint32)
 

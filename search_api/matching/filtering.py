@@ -21,10 +21,11 @@ from search_api.matching.rules import PdsRules
 
 @dataclass(frozen=True)
 class Value:
-    """One asked value: joined form for equality, or a wildcard expression."""
+    """One asked value: joined form for equality, or a wildcard expression; ``one_word`` as typed."""
 
     joined: str
     wild: re.Pattern[str] | None
+    one_word: bool
 
     def meets(self, joined: str) -> bool:
         """Whether a stored joined form answers."""
@@ -121,7 +122,8 @@ def _without_wildcards(question: Question) -> Question:
 
 
 def _value(text: str, joined: str) -> Value:
-    return Value(joined, pattern(text) if "*" in text else None)
+    one_word = len(normalise.fold(text.replace("*", "")).split()) < 2
+    return Value(joined, pattern(text) if "*" in text else None, one_word)
 
 
 def regex(value: Value) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -32,13 +33,16 @@ _SPECIAL = str.maketrans(
 )
 _NOT_WORD = re.compile(r"[\W_]+")
 _PLAIN = re.compile(r"[A-Z]+\Z")
+_PLAIN_LINE = re.compile(r"[A-Z0-9]+(?: [A-Z0-9]+)*\Z")
 _POSTCODE = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}\Z")
+_NOT_DIGIT = re.compile(r"[^0-9]+")
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _TO_LETTER = str.maketrans("0158", "OISB")
 _TO_DIGIT = str.maketrans("OISLBZ", "015182")
 # Only these areas have districts that end in a letter (EC1A, SW1A); elsewhere O, I, S are digits.
 _LETTERED_AREAS = frozenset(("EC", "SW", "WC", "SE", "NW"))
 _ODD_FOURTH = re.compile(r"(?!EC|SW|WC|SE|NW)[A-Z]{2}[0-9][OIS][0-9]")
+_SEXES = {"male": "M", "female": "F", "other": "O", "unknown": "U"}
 MAX_PARTS = 4
 
 
@@ -188,7 +192,7 @@ def pseudo_postcode(clean: str) -> bool:
 
 def phone(text: str) -> str:
     """Digits, with +44 and 0044 as 0; empty when a placeholder or shorter than six digits."""
-    digits = "".join(char for char in text if char in "0123456789")
+    digits = text if text.isascii() and text.isdigit() else _NOT_DIGIT.sub("", text)
     if digits.startswith("0044"):
         digits = "0" + digits[4:].removeprefix("0")
     elif digits.startswith("44") and len(digits) > 10:
@@ -198,7 +202,7 @@ def phone(text: str) -> str:
 
 def email(text: str) -> str:
     """Lower case without blanks; empty when a placeholder or without an at sign."""
-    clean = "".join(text.split()).lower()
+    clean = "".join(text.lower().split())
     return "" if "@" not in clean or clean.upper() in skip_values().emails else clean
 
 
@@ -224,9 +228,10 @@ def placeholder_dates() -> frozenset[int]:
 
 def sex(gender: str | None) -> str:
     """M, F, O, U, or empty."""
-    return gender[0].upper() if gender in ("male", "female", "other", "unknown") else ""
+    return _SEXES.get(gender or "", "")
 
 
-def premise(lines: tuple[str, ...]) -> str:
+def premise(lines: Iterable[str | None]) -> str:
     """First 24 characters of the folded address lines: enough to tell one house from another."""
-    return " ".join(filter(None, (fold(line) for line in lines[:3])))[:24].strip()
+    text = " ".join([line for line in lines if line]).upper()
+    return (text if _PLAIN_LINE.match(text) else fold(text))[:24].strip()
