@@ -56,7 +56,8 @@ class Lives:
     def _head_births(self, head: I64, kind: I64) -> I64:
         bits = (self._draws.bits("age", head) >> np.uint64(64 - _BITS)).astype(np.int64)
         age = _HEAD_TABLES[(kind << _BITS) + bits]
-        return _NOW - (age * YEAR).astype(np.int64) - 1 - self._draws.below("birthday", head, 365)
+        made: I64 = _NOW - (age * YEAR).astype(np.int64) - 1 - self._draws.below("birthday", head, 365)
+        return made
 
     def births(self, index: I64, shape: Household) -> I64:
         """Day of birth by role: head by kind, partner near the head, child by the head's age."""

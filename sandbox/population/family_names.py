@@ -174,7 +174,8 @@ class FamilyNames:
         power = 1 - _TAIL_EXPONENT
         low, high = _MIDDLE + _OFFSET, _MIDDLE + _OFFSET + SPELLINGS - _MIDDLE
         ranks = (low**power + uniform * (high**power - low**power)) ** (1 / power)
-        return np.minimum(ranks, SPELLINGS - 1).astype(np.int32)
+        made: I32 = np.minimum(ranks, SPELLINGS - 1).astype(np.int32)
+        return made
 
     def text(self, codes: I32) -> pl.Series:
         """The names of codes, as a polars Series."""

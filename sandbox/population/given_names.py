@@ -23,7 +23,9 @@ _BITS = 14
 _OFFSET = 3.0
 _DECADES = tuple(range(1900, 2030, 10))
 # Share of people of a decade whose first name is among the 32 listed.
-_LISTED = dict(zip(_DECADES, (0.80, 0.80, 0.78, 0.76, 0.74, 0.72, 0.68, 0.64, 0.62, 0.54, 0.46, 0.38, 0.30), strict=True))
+_LISTED = dict(
+    zip(_DECADES, (0.80, 0.80, 0.78, 0.76, 0.74, 0.72, 0.68, 0.64, 0.62, 0.54, 0.46, 0.38, 0.30), strict=True)
+)
 _COMMUNITY_LISTED = 0.92
 
 
@@ -88,7 +90,8 @@ class GivenNames:
     def draw(self, draws: Draws, stream: str, where: I64, group: I64) -> I32:
         """A code a position."""
         bits = (draws.bits(stream, where) >> np.uint64(64 - _BITS)).astype(np.int64)
-        return self._tables[(group << _BITS) + bits]
+        made: I32 = self._tables[(group << _BITS) + bits]
+        return made
 
     def text(self, codes: I32) -> pl.Series:
         """The names of codes; null for codes below 0."""

@@ -20,8 +20,17 @@ from schemas.fields import CURRENT, HIDDEN, HISTORIC
 
 MOST_MOVES = 7
 _YEARS_BETWEEN_MOVES = 8.0  # assumption
-_HOME_NAMES = "The Willows,Rowan Court,Elm House,St Anne's Lodge,Beech Lawn,The Laurels,Park View,Ashgrove".split(",")
-_HALL_NAMES = "Newton Hall,Turing Court,Franklin House,Brunel Hall,Lovelace Court,Darwin House".split(",")
+_HOME_NAMES = [
+    "The Willows",
+    "Rowan Court",
+    "Elm House",
+    "St Anne's Lodge",
+    "Beech Lawn",
+    "The Laurels",
+    "Park View",
+    "Ashgrove",
+]
+_HALL_NAMES = ["Newton Hall", "Turing Court", "Franklin House", "Brunel Hall", "Lovelace Court", "Darwin House"]
 _KEY_TYPES = pl.Series(["PAF", "UPRN"], dtype=pl.String)
 _PSEUDO = pl.Series(["ZZ99 3CZ", "ZZ99 3AZ", "ZZ99 3WZ", "ZZ99 7CZ"], dtype=pl.String)
 _TEMPORARY = pl.Series(
@@ -178,5 +187,3 @@ class Homes:
         house = 1 + draws.below("hidden house", people.index[rows], 120)
         fields = address_fields(address_parts(draws, place, house, np.zeros(len(rows), dtype=np.int64)))
         table.add(rows, {"state": HIDDEN, "id": "A10", "use": "home", **fields})
-
-

@@ -6,6 +6,9 @@ are. Arrow's list layout (offsets beside values) is used as it is, so nothing is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -40,8 +43,11 @@ class LongTable:
         self._layers: list[pl.DataFrame] = []
         self.column = column
 
-    def add(self, owner: I64, fields: dict[str, pl.Series | pl.Expr | str | None]) -> None:
-        """One layer: for each of ``owner`` (row numbers) a value; fields left out are null."""
+    def add(self, owner: I64, fields: Mapping[str, Any]) -> None:
+        """One layer: for each of ``owner`` (row numbers) a value; fields left out are null.
+
+        A field is a Series as long as ``owner``, or one text for all.
+        """
         if not len(owner):
             return
         frame = pl.DataFrame({"_owner": owner, "_layer": np.full(len(owner), len(self._layers), dtype=np.int32)})

@@ -22,17 +22,76 @@ from schemas.fields import CURRENT, HIDDEN, HISTORIC
 
 _NICKNAMES = dict(
     pair.split(":")
-    for pair in (
-        "William:Bill,Robert:Bob,Richard:Dick,James:Jim,John:Jack,Thomas:Tom,Michael:Mike,David:Dave,Joseph:Joe,"
-        "Charles:Charlie,Edward:Ted,Henry:Harry,Frederick:Fred,Christopher:Chris,Anthony:Tony,Daniel:Dan,"
-        "Matthew:Matt,Andrew:Andy,Stephen:Steve,Steven:Steve,Samuel:Sam,Benjamin:Ben,Alexander:Alex,Patrick:Paddy,"
-        "Kenneth:Ken,Ronald:Ron,Peter:Pete,Albert:Bert,Alfred:Alf,Leonard:Len,Nicholas:Nick,Jonathan:Jon,"
-        "Elizabeth:Liz,Margaret:Peggy,Catherine:Kate,Katherine:Kathy,Kathleen:Kath,Susan:Sue,Patricia:Pat,"
-        "Barbara:Babs,Dorothy:Dot,Deborah:Debbie,Jennifer:Jenny,Victoria:Vicky,Rebecca:Becky,Samantha:Sam,"
-        "Jacqueline:Jackie,Christine:Chris,Pamela:Pam,Judith:Judy,Gillian:Gill,Valerie:Val,Maureen:Mo,"
-        "Charlotte:Lottie,Florence:Flo,Isabella:Bella,Eleanor:Nell,Amelia:Millie,Jessica:Jess,Abigail:Abby,"
-        "Philip:Phil,Timothy:Tim,Gregory:Greg,Terence:Terry,Raymond:Ray,Joshua:Josh,Theodore:Teddy,Oliver:Ollie"
-    ).split(",")
+    for pair in [
+        "William:Bill",
+        "Robert:Bob",
+        "Richard:Dick",
+        "James:Jim",
+        "John:Jack",
+        "Thomas:Tom",
+        "Michael:Mike",
+        "David:Dave",
+        "Joseph:Joe",
+        "Charles:Charlie",
+        "Edward:Ted",
+        "Henry:Harry",
+        "Frederick:Fred",
+        "Christopher:Chris",
+        "Anthony:Tony",
+        "Daniel:Dan",
+        "Matthew:Matt",
+        "Andrew:Andy",
+        "Stephen:Steve",
+        "Steven:Steve",
+        "Samuel:Sam",
+        "Benjamin:Ben",
+        "Alexander:Alex",
+        "Patrick:Paddy",
+        "Kenneth:Ken",
+        "Ronald:Ron",
+        "Peter:Pete",
+        "Albert:Bert",
+        "Alfred:Alf",
+        "Leonard:Len",
+        "Nicholas:Nick",
+        "Jonathan:Jon",
+        "Elizabeth:Liz",
+        "Margaret:Peggy",
+        "Catherine:Kate",
+        "Katherine:Kathy",
+        "Kathleen:Kath",
+        "Susan:Sue",
+        "Patricia:Pat",
+        "Barbara:Babs",
+        "Dorothy:Dot",
+        "Deborah:Debbie",
+        "Jennifer:Jenny",
+        "Victoria:Vicky",
+        "Rebecca:Becky",
+        "Samantha:Sam",
+        "Jacqueline:Jackie",
+        "Christine:Chris",
+        "Pamela:Pam",
+        "Judith:Judy",
+        "Gillian:Gill",
+        "Valerie:Val",
+        "Maureen:Mo",
+        "Charlotte:Lottie",
+        "Florence:Flo",
+        "Isabella:Bella",
+        "Eleanor:Nell",
+        "Amelia:Millie",
+        "Jessica:Jess",
+        "Abigail:Abby",
+        "Philip:Phil",
+        "Timothy:Tim",
+        "Gregory:Greg",
+        "Terence:Terry",
+        "Raymond:Ray",
+        "Joshua:Josh",
+        "Theodore:Teddy",
+        "Oliver:Ollie",
+    ]
 )
 _PREFIXES = pl.Series(["Mr", "Mrs", "Miss", "Ms", "Master", "Dr"], dtype=pl.String)
 _PLACEHOLDERS = (("BABY", None), ("UNKNOWN", "UNKNOWN"), ("TEST", "PATIENT"), ("NOT KNOWN", None), ("INFANT", None), ("BABY GIRL", None))  # fmt: skip
@@ -51,7 +110,7 @@ class Names:
         table = LongTable("pds_patient", "names")
         everyone = np.flatnonzero(self._named)
         married = self._married()
-        usual = self._usual(married)
+        usual = self.usual()
         table.add(everyone, {name: values.gather(everyone) for name, values in usual.items()})
         self._nicknames(table, usual)
         self._maiden(table, np.flatnonzero(married & self._named))
@@ -63,14 +122,16 @@ class Names:
         """Women who took the household's family name."""
         people = self._people
         changed = (people.role == PARTNER) & (people.sex == FEMALE) & (people.family != people.own_family)
-        return changed & (self._traits.age > 20)
+        made: Flags = changed & (self._traits.age > 20)
+        return made
 
     def _wedding_days(self, rows: I64) -> I64:
         """Somewhere between the age of 20 and 40, before the last day."""
         people, ends = self._people, self._traits.ends
         birth = people.birth[rows] + int(20 * YEAR)
         span = np.clip(ends[rows] - birth, 1, int(20 * YEAR))
-        return birth + (self._draws.unit("wedding", people.index[rows]) * span).astype(np.int64)
+        made: I64 = birth + (self._draws.unit("wedding", people.index[rows]) * span).astype(np.int64)
+        return made
 
     def _family(self) -> pl.Series:
         """Family names: double-barrelled for a few, upper-case placeholders apart."""
@@ -107,8 +168,9 @@ class Names:
         none = np.flatnonzero((uniform > 0.4) & (uniform < 0.5))
         return texts(titles.scatter(none, None) if len(none) else titles)
 
-    def _usual(self, married: Flags) -> dict[str, pl.Series]:
-        people, count = self._people, len(self._people)
+    def usual(self) -> dict[str, pl.Series]:
+        """Fields of everyone's usual name."""
+        people, count, married = self._people, len(self._people), self._married()
         start = people.birth.copy()
         rows = np.flatnonzero(married)
         start[rows] = self._wedding_days(rows)
@@ -173,7 +235,11 @@ class Names:
         for use, identity, kind in (("old", "N4", changed & old), ("usual", "N5", changed & ~old)):
             rows = np.flatnonzero(kind)
             span = np.maximum(self._traits.ends[rows] - people.birth[rows], 2)
-            end = people.birth[rows] + 1 + (self._draws.unit("former end", people.index[rows]) * (span - 2)).astype(np.int64)
+            end = (
+                people.birth[rows]
+                + 1
+                + (self._draws.unit("former end", people.index[rows]) * (span - 2)).astype(np.int64)
+            )
             family = family_names().draw(
                 self._draws, "former family", people.index[rows], people.community[rows] * 2 + people.sex[rows]
             )

@@ -136,7 +136,8 @@ class Population:
         takes = (shape.role == HEAD) | ((shape.role == CHILD) & (uniform < 0.95))
         takes |= (shape.role == PARTNER) & (uniform < _TAKES_NAME[community])
         # Where women bear women's names (Begum, Kaur), few take the household's.
-        return takes & ~(_BY_SEX[community] & (sex == FEMALE) & (uniform > 0.35))
+        made: Flags = takes & ~(_BY_SEX[community] & (sex == FEMALE) & (uniform > 0.35))
+        return made
 
     def _given(self, index: I64, community: I64, sex: I64, birth: I64) -> tuple[I32, I32, I32]:
         names, draws = given_names(), self.draws

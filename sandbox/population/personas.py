@@ -58,9 +58,17 @@ def _practice(code: str, start: str) -> dict[str, Any]:
 
 def _mother_of(number: str) -> str:
     """RelatedPerson text: the patient with this number is the mother and guardian."""
-    columns = (
-        "start end names addresses telecoms copy_correspondence contact_preference language interpreter_required"
-    ).split()
+    columns = [
+        "start",
+        "end",
+        "names",
+        "addresses",
+        "telecoms",
+        "copy_correspondence",
+        "contact_preference",
+        "language",
+        "interpreter_required",
+    ]
     row: dict[str, Any] = dict.fromkeys(columns)
     row |= {"id": "R0000017", "patient_number": number, "active": True, "rank": 1}
     return json_text(related_person_resource(row | {"relationships": ["Guardian", "MTH"]}))

@@ -17,37 +17,11 @@ import polars as pl
 from sandbox.population.communities import COMMUNITIES, Community
 from sandbox.population.postcodes import postcodes
 from sandbox.population.randomness import F64, I32, I64, Draws, choice_table
+from sandbox.population.vocabulary import vocabulary
 
-_TOWNS = dict(
-    pair.split(":")
-    for pair in (
-        "AL:St Albans,B:Birmingham,BA:Bath,BB:Blackburn,BD:Bradford,BH:Bournemouth,BL:Bolton,BN:Brighton,BR:Bromley,"
-        "BS:Bristol,CA:Carlisle,CB:Cambridge,CH:Chester,CM:Chelmsford,CO:Colchester,CR:Croydon,CT:Canterbury,"
-        "CV:Coventry,CW:Crewe,DA:Dartford,DE:Derby,DH:Durham,DL:Darlington,DN:Doncaster,DT:Dorchester,DY:Dudley,"
-        "E:London,EC:London,EN:Enfield,EX:Exeter,FY:Blackpool,GL:Gloucester,GU:Guildford,HA:Harrow,HD:Huddersfield,"
-        "HG:Harrogate,HP:Hemel Hempstead,HR:Hereford,HU:Hull,HX:Halifax,IG:Ilford,IP:Ipswich,"
-        "KT:Kingston upon Thames,L:Liverpool,LA:Lancaster,LE:Leicester,LN:Lincoln,LS:Leeds,LU:Luton,M:Manchester,"
-        "ME:Rochester,MK:Milton Keynes,N:London,NE:Newcastle upon Tyne,NG:Nottingham,NN:Northampton,NR:Norwich,"
-        "NW:London,OL:Oldham,OX:Oxford,PE:Peterborough,PL:Plymouth,PO:Portsmouth,PR:Preston,RG:Reading,RH:Redhill,"
-        "RM:Romford,S:Sheffield,SE:London,SG:Stevenage,SK:Stockport,SL:Slough,SM:Sutton,SN:Swindon,SO:Southampton,"
-        "SP:Salisbury,SR:Sunderland,SS:Southend-on-Sea,ST:Stoke-on-Trent,SW:London,SY:Shrewsbury,TA:Taunton,"
-        "TD:Berwick-upon-Tweed,TF:Telford,TN:Tonbridge,TQ:Torquay,TR:Truro,TS:Middlesbrough,TW:Twickenham,"
-        "UB:Southall,W:London,WA:Warrington,WC:London,WD:Watford,WF:Wakefield,WN:Wigan,WR:Worcester,WS:Walsall,"
-        "WV:Wolverhampton,YO:York"
-    ).split(",")
-)
-_STREET_NAMES = (
-    "High Church Mill Station Victoria Green Park Manor Queens Kings School Springfield Highfield North South West "
-    "East Grange Albert York Chapel Main New London Windsor George Stanley Alexandra Richmond Meadow The|Crescent "
-    "Orchard Woodlands Broad Castle Cambridge Oxford Clarence Beech Oak Elm Ash Cedar Willow Chestnut Hawthorn "
-    "Holly Lime Sycamore Poplar Laburnum Maple Rowan Birch Hazel Field Hill Bridge Brook River Water Well Spring "
-    "Wood Forest Heath Moor Common Fair|Oak Long Cross Bath Bank Bell Crown Swan Abbey Priory St|Johns St|Marys "
-    "St|Peters St|Andrews All|Saints Trinity Rectory Vicarage Nelson Wellington Waterloo Trafalgar Cromwell "
-    "Gladstone Milton Shakespeare Tennyson Byron Wordsworth Lancaster Warwick Derby Chester Lincoln Norfolk Kent "
-    "Devon Cornwall Sussex Surrey Primrose Lavender Jubilee Coronation Factory Canal Dock Harbour Market Sheep Cow"
-).split()
-_STREET_TYPES = "Road Street Lane Avenue Close Drive Way Gardens Crescent Grove Place Terrace Court Walk".split()
-_TYPE_WEIGHTS = (26, 16, 10, 10, 12, 9, 5, 3, 2, 2, 2, 1, 1, 1)
+_TOWNS: dict[str, str] = vocabulary()["towns"]
+_STREET_NAMES: list[str] = vocabulary()["street_names"]
+_STREET_TYPES: dict[str, int] = vocabulary()["street_types"]
 
 _NOT_HOMES = ("E09000001",)  # City of London: mostly offices
 PRACTICES_PER_AUTHORITY = 32
@@ -69,9 +43,9 @@ class Places:
         areas = source.areas.replace_strict(position, default=len(towns) - 1, return_dtype=pl.Int64)
         self.town = towns.gather(areas)
         self._authority_tables = np.concatenate([self._authorities_of(community) for community in COMMUNITIES])
-        names = [f"{name.replace('|', ' ')} {kind}" for kind in _STREET_TYPES for name in _STREET_NAMES]
+        names = [f"{name} {kind}" for kind in _STREET_TYPES for name in _STREET_NAMES]
         self._streets = pl.Series("street", names, dtype=pl.String)
-        weights = np.repeat(np.array(_TYPE_WEIGHTS, dtype=np.float64), len(_STREET_NAMES))
+        weights = np.repeat(np.array(list(_STREET_TYPES.values()), dtype=np.float64), len(_STREET_NAMES))
         self._street_table = choice_table(weights, 16)
         codes = [practice_code(number) for number in range(len(self.authorities) * PRACTICES_PER_AUTHORITY)]
         self._practices = pl.Series("practice", codes, dtype=pl.String)

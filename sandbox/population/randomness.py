@@ -78,7 +78,8 @@ class Draws:
         shift = np.uint64(64 - (len(table).bit_length() - 1))
         bits = self.bits(stream, where)
         bits >>= shift
-        return table[bits.astype(np.int64)]
+        picked: I32 = table[bits.astype(np.int64)]
+        return picked
 
 
 def choice_table(weights: Sequence[float] | F64, bits: int) -> I32:

@@ -70,7 +70,7 @@ class Rates:
     superseded_group: int = 250  # one superseded old number in so many people; assumption
 
     # Summary care record.
-    summary: float = 0.91  # of the living: 57.5 M of 63 M (architecture.md 1)
+    summary: float = 0.94  # of the living with a practice; makes 91 % of the living, 57.5 M of 63 M
     permission_no: float = 0.012  # opted out; assumption
     permission_yes: float = 0.05  # legacy; assumption
     additional_information: float = 0.35  # assumption

@@ -15,17 +15,29 @@ from sandbox.population.dates import day_texts
 from sandbox.population.given_names import given_names
 from sandbox.population.households import CHILD, PARTNER
 from sandbox.population.lists import LongTable, grouped
-from sandbox.population.randomness import Draws, I64
+from sandbox.population.randomness import I64, Draws
 from sandbox.population.traits import Traits
 from schemas.fhir.related_person import related_person_resource
 from schemas.fhir.values import json_text
 from schemas.fields import CURRENT, HISTORIC
 
 _MOBILES = pl.Series([f"07700900{number:03d}" for number in range(1_000)], dtype=pl.String)
-_LANDLINE_AREAS = (
-    "01632960 01134960 01144960 01154960 01164960 01174960 01184960 01214960 01314960 01414960 01514960 01614960 "
-    "02079460 01914980"
-).split()
+_LANDLINE_AREAS = [
+    "01632960",
+    "01134960",
+    "01144960",
+    "01154960",
+    "01164960",
+    "01174960",
+    "01184960",
+    "01214960",
+    "01314960",
+    "01414960",
+    "01514960",
+    "01614960",
+    "02079460",
+    "01914980",
+]
 _LANDLINES = pl.Series([f"{area}{number:03d}" for area in _LANDLINE_AREAS for number in range(1_000)], dtype=pl.String)
 _DOMAINS = pl.Series(["example.com", "example.org", "example.net", "mail.example.com"], dtype=pl.String)
 
@@ -68,7 +80,8 @@ class Contacts:
 
     def _since(self, stream: str, rows: I64) -> I64:
         days = self._draws.below(stream, self._people.index[rows], 4_000)
-        return np.maximum(self._traits.ends[rows] - days, self._people.birth[rows])
+        made: I64 = np.maximum(self._traits.ends[rows] - days, self._people.birth[rows])
+        return made
 
     def _emails(self, table: LongTable) -> None:
         people, draws = self._people, self._draws
