@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import sys
 
-from pipelines import cli_audit, cli_ingest, cli_sandbox, cli_serve, cli_status
+from pipelines import (
+    cli_audit,
+    cli_generations,
+    cli_ingest,
+    cli_quarantine,
+    cli_replay,
+    cli_sandbox,
+    cli_serve,
+    cli_status,
+)
 from pipelines.cli_common import EXIT_MEANING, Exit, explain, new_app, report
 from schemas.errors import NcrsError
 
 _EXITS = "\n\n".join(f"{code.value}: {meaning}" for code, meaning in EXIT_MEANING.items())
 
 app = new_app(f"The replica of the national care records: from extract to answer.\n\nExit codes:\n\n{_EXITS}")
-for module in (cli_ingest, cli_status, cli_serve):
+for module in (cli_ingest, cli_generations, cli_replay, cli_status, cli_serve):
     module.register(app)
+app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_sandbox.app, name="sandbox")
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -115,6 +115,37 @@ def step(text: str) -> Iterator[None]:
         task = progress.add_task(text, total=None)
         yield
         progress.update(task, total=1, completed=1)
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over known work: the block gets a function of (done, total). Lines elsewhere than on a terminal."""
+    screen = console(error=True)
+    if not screen.is_terminal:
+        say(f"{text} ...")
+        yield lambda _done, _total: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    parts = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
+    with Progress(*parts, console=screen) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def actor() -> str:
+    """Who runs the command, for records: the user of the operating system."""
+    import getpass
+
+    try:
+        return f"{getpass.getuser()} (ncrs)"
+    except (KeyError, OSError):
+        return "unknown user (ncrs)"
+
+
+def in_utc(moment: datetime | None) -> str:
+    """A moment for people: ``2026-11-24 06:00Z``."""
+    return "–" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
 def in_words(span: timedelta | None) -> str:

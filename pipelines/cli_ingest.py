@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli_common import Exit, JsonOption, emit, settings, step, table
-from schemas.errors import ConfigurationError
+from pipelines.cli_common import Exit, JsonOption, actor, emit, settings, step, table
+from schemas.errors import ConfigurationError, Refused
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -52,8 +52,9 @@ class FeedResult:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command of this module."""
+    """Add the commands of this module."""
     app.command()(ingest)
+    app.command()(approve)
 
 
 def ingest(
@@ -79,6 +80,39 @@ def ingest(
         published = _publish(chosen, instance, ledger) if publish else None
     _show(results, published, as_json)
     _finish(results)
+
+
+def approve(
+    extract: Annotated[str, typer.Argument(metavar="EXTRACT", help="feed/source/sequence of the refused full.")],
+    reason: Annotated[str, typer.Option(help="Why it may be smaller; it is recorded.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Let a full that was refused for shrinking pass, these very bytes only. `ncrs ingest` then takes it in.
+
+    Example: ncrs approve pds_patient/PDS/12 --reason "practice closed, confirmed by PDS"
+    """
+    from assets.landing.approve import approve_shrink
+    from pipelines.home import ledger_of
+
+    ledger = ledger_of(settings())
+    approval = approve_shrink(ledger, _refusal(ledger, extract), actor(), reason)
+    document = {"extract": extract, "code": approval.code, "actor": approval.actor}
+    emit(document, as_json=as_json, lines=[f"Approved. `ncrs ingest {approval.feed}` takes it in."])
+
+
+def _refusal(ledger: Ledger, extract: str) -> ExtractEntry:
+    """The last refusal of an extract. Raises Refused when it was not refused."""
+    feed, _, rest = extract.partition("/")
+    source, _, sequence = rest.partition("/")
+    _feed_names([feed])
+    refused = [
+        entry
+        for entry in ledger.refusals(feed)
+        if entry.source == source and str(entry.sequence) == sequence.lstrip("0")
+    ]
+    if not refused:
+        raise Refused(f"{extract} is not refused.", remedy="`ncrs status` and the acknowledgement name what is.")
+    return refused[-1]
 
 
 def _feed_names(asked: list[str] | None) -> list[str]:
@@ -114,18 +148,14 @@ def _outcomes(ledger: Ledger, feed: str) -> dict[int | None, tuple[str, str]]:
 
 def _publish(chosen: Settings, instance: dg.DagsterInstance, ledger: Ledger) -> str | None:
     """The generation made current, or None when nothing was new."""
-    from pipelines.cli_status import current_generation
     from pipelines.home import stores_of
-    from pipelines.jobs import PUBLISH
-    from pipelines.launch import require_success, run_job
+    from pipelines.launch import Ask, publish_now
     from pipelines.news import unpublished
 
     if not unpublished(stores_of(chosen), ledger):
         return None
     with step("Building and publishing a generation"):
-        require_success(run_job(PUBLISH, chosen, instance))
-    current = current_generation(chosen)
-    return current.generation if current else None
+        return publish_now(chosen, instance, Ask("ncrs ingest", actor()))
 
 
 def _show(results: list[FeedResult], published: str | None, as_json: bool) -> None:

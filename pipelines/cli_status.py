@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pipelines.cli_common import Exit, JsonOption, emit, in_words, settings, table
+from pipelines.cli_common import Exit, JsonOption, emit, in_utc, in_words, settings, table
 
 if TYPE_CHECKING:
     from schemas.generation import GenerationManifest
@@ -90,7 +90,7 @@ def _print_generation(manifest: GenerationManifest | None) -> None:
         typer.echo("No generation is published. `ncrs ingest` makes one from what is in the drop folder.\n")
         return
     rows = ", ".join(f"{state.table} {state.rows:,}" for state in manifest.tables)
-    typer.echo(f"Generation {manifest.generation}, as at {_moment(manifest.as_at)}, built {_moment(manifest.built_at)}")
+    typer.echo(f"Generation {manifest.generation}, as at {in_utc(manifest.as_at)}, built {in_utc(manifest.built_at)}")
     typer.echo(f"{rows}, search documents {manifest.index.documents:,}\n")
 
 
@@ -102,7 +102,7 @@ def _feed_row(feed: FeedFreshness) -> tuple[object, ...]:
     return (
         feed.feed.name,
         feed.state,
-        _moment(feed.as_at) if feed.as_at else None,
+        in_utc(feed.as_at),
         in_words(feed.age),
         limits,
         extract,
@@ -110,7 +110,3 @@ def _feed_row(feed: FeedFreshness) -> tuple[object, ...]:
         f"{feed.quarantined:,}",
         refused,
     )
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")

@@ -13,6 +13,12 @@ from typing import Any
 import dagster as dg
 
 from assets import keys
+from assets.index.factory import index_assets
+from assets.landing.factory import landing_assets, team
+from assets.published.factory import published_assets
+from assets.replica.factory import replica_assets
+from assets.reports.freshness import report_assets
+from assets.validated.factory import validated_assets
 from pipelines import jobs, resources, schedules, sensors
 from schemas.feeds import FEEDS, Feed
 from search_api.settings import Settings
@@ -24,7 +30,7 @@ def source_spec(feed: Feed) -> dg.AssetSpec:
         keys.source(feed.name),
         description=f"{feed.title}: deliveries in the drop folder ({feed.cadence}).",
         group_name="source",
-        owners=[owner(feed)],
+        owners=[team(feed.owner)],
         kinds={"file"},
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=feed.hard_limit, warn_window=feed.soft_limit),
         metadata={
@@ -34,20 +40,8 @@ def source_spec(feed: Feed) -> dg.AssetSpec:
     )
 
 
-def owner(feed: Feed) -> str:
-    """The catalogue's owner in Dagster's spelling."""
-    return f"team:{feed.owner.removeprefix('group:')}"
-
-
 def default_assets() -> tuple[list[Any], list[Any]]:
     """Assets and checks of every stage, in the data's order."""
-    from assets.index.factory import index_assets
-    from assets.landing.factory import landing_assets
-    from assets.published.factory import published_assets
-    from assets.replica.factory import replica_assets
-    from assets.reports.freshness import report_assets
-    from assets.validated.factory import validated_assets
-
     report, report_checks = report_assets()
     by_feed = [make(feed) for make in (landing_assets, validated_assets, replica_assets) for feed in FEEDS]
     stages = [*chain.from_iterable(by_feed), *index_assets(), *published_assets()]

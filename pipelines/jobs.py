@@ -19,7 +19,6 @@ from schemas.feeds import FEEDS, Feed
 
 PUBLISH = "publish"
 FRESHNESS = "freshness"
-BUILDER_POOL = "generation_builder"
 
 
 def ingest_name(feed: str) -> str:

@@ -6,13 +6,17 @@ the same resources, the same instance. Does not belong here: what is printed (``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 
+from assets.replica.factory import ACTOR_TAG, FULL_TAG, REASON_TAG
 from pipelines.definitions import build_definitions
 from pipelines.instance import process_tag
+from pipelines.jobs import PUBLISH
 from schemas.errors import PermanentFault
+from search_api.generation_files import read_current
 from search_api.settings import Settings
 
 # Dagster's console logger prints every event at DEBUG; the log of the run is in the UI.
@@ -29,13 +33,36 @@ class JobOutcome:
     failures: tuple[str, ...]
 
 
-def run_job(name: str, settings: Settings, instance: dg.DagsterInstance) -> JobOutcome:
+@dataclass(frozen=True)
+class Ask:
+    """Who wants a publication, why, and whether it is built from nothing."""
+
+    reason: str
+    actor: str
+    full: bool = False
+
+
+def run_job(
+    name: str, settings: Settings, instance: dg.DagsterInstance, tags: Mapping[str, str] | None = None
+) -> JobOutcome:
     """Execute a job to its end."""
     job = build_definitions(settings=settings, automation=False).resolve_job_def(name)
     result = job.execute_in_process(
-        instance=instance, raise_on_error=False, run_config=_QUIET, tags={**process_tag(), "ncrs/started_by": "cli"}
+        instance=instance, raise_on_error=False, run_config=_QUIET, tags={**process_tag(), **(tags or {})}
     )
     return JobOutcome(name, result.run_id, result.success, tuple(_failures(result)))
+
+
+def publish_now(settings: Settings, instance: dg.DagsterInstance, ask: Ask) -> str | None:
+    """Run the publish job; the generation it made current, or None when there was nothing to do.
+
+    Raises PermanentFault with what the failed steps said.
+    """
+    before = read_current(settings.generations_folder)
+    tags = {REASON_TAG: ask.reason, ACTOR_TAG: ask.actor, FULL_TAG: "true" if ask.full else "false"}
+    require_success(run_job(PUBLISH, settings, instance, tags))
+    after = read_current(settings.generations_folder)
+    return None if after is None or after == before else after.generation
 
 
 def require_success(outcome: JobOutcome) -> JobOutcome:

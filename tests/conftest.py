@@ -10,7 +10,6 @@ with a printed seed (pytest-randomly), which also seeds ``random`` and numpy bef
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,16 +36,18 @@ def _rank(item: pytest.Item) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort by folder, stably: pytest-randomly has shuffled before."""
-    items.sort(key=_rank)
+    """Sort by folder, stably: pytest-randomly has shuffled before. ``last`` closes its module."""
+    met: dict[Path, int] = {}
+    for place, item in enumerate(items):
+        met.setdefault(item.path, place)
+    items.sort(key=lambda item: (_rank(item), met[item.path], item.get_closest_marker("last") is not None))
 
 
 @pytest.fixture(autouse=True)
-def _no_operator_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_operator_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's NCRS_* and DAGSTER_HOME must not reach a test, nor a test the developer's data."""
     for name in list(os.environ):
         if name.startswith("NCRS_") and not name.startswith("NCRS_TEST_"):
             monkeypatch.delenv(name)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
-    yield

@@ -15,7 +15,7 @@ from assets import keys
 from assets.failures import Translated
 from assets.files import remove_folder
 from assets.published.service import Outcome, publish_build
-from assets.replica.factory import BUILDER_POOL, building
+from assets.replica.factory import BUILDER_POOL, REASON_TAG, building
 from assets.stores import Stores
 from search_api.ops.ledger import Ledger
 from search_api.settings import Settings
@@ -44,7 +44,8 @@ def published_assets() -> list[dg.AssetsDefinition]:
                 remove_folder(place.folder)
                 yield dg.MaterializeResult(metadata={"plan": plan.reason, "generation": plan.previous or "none"})
                 return
-            yield dg.MaterializeResult(metadata=_metadata(publish_build(made, place, f"build {place.build_id}")))
+            reason = dg.AssetExecutionContext.get().run.tags.get(REASON_TAG) or f"build {place.build_id}"
+            yield dg.MaterializeResult(metadata=_metadata(publish_build(made, place, reason)))
 
     return [published]
 

@@ -27,6 +27,7 @@ from search_api.ops.ledger import Ledger
 from search_api.settings import Settings
 
 BUILDER_POOL = "generation_builder"
+ACTOR_TAG, REASON_TAG, FULL_TAG = "ncrs/actor", "ncrs/reason", "ncrs/full"
 
 
 def replica_assets(feed: str) -> list[dg.AssetsDefinition]:
@@ -57,15 +58,18 @@ def replica_assets(feed: str) -> list[dg.AssetsDefinition]:
 def building(stores: Stores, ledger: Ledger, settings: Settings) -> Iterator[tuple[Builder, Workspace]]:
     """The builder and the place of this run, begun if need be, under the builder's lock.
 
-    An exception inside is recorded as a failed build.
+    Run tags say who asked (ACTOR_TAG) and whether to build from nothing (FULL_TAG). An exception
+    inside is recorded as a failed build.
     """
-    context = dg.AssetExecutionContext.get()
-    made = builder(stores, ledger, settings, actor=f"{context.job_name}, run {context.run_id}")
-    build_id = context.run.root_run_id or context.run_id
+    run = dg.AssetExecutionContext.get().run
+    tags = run.tags
+    actor = f"{tags[ACTOR_TAG]}, " if ACTOR_TAG in tags else ""
+    made = builder(stores, ledger, settings, actor=f"{actor}{run.job_name}, run {run.run_id}")
+    build_id = run.root_run_id or run.run_id
     with build_lock(stores):
         place = workspace(stores, build_id)
         if not place.begun:
-            place = begin_build(made, build_id)
+            place = begin_build(made, build_id, anew=tags.get(FULL_TAG) == "true")
         with FailureRecord(made, place):
             yield made, place
 

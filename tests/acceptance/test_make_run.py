@@ -1,0 +1,158 @@
+"""``ncrs run``, which ``make run`` calls: from an empty home to an answered question, and back to nothing running.
+
+Real processes throughout: sandbox, ingest, uvicorn, issuer, Dagster's webserver and daemon.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.lib.command_line import Ncrs, first_group, free_port, stop
+from tests.lib.house import ROOT
+
+pytestmark = pytest.mark.slow
+
+READY_LINE = "Ctrl-C stops everything"
+START_S = 240
+AGAIN_S = 90
+DELTA_S = 240
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that has printed how to try it."""
+
+    ncrs: Ncrs
+    child: subprocess.Popen[str]
+    ports: tuple[int, int, int]
+    printed: str
+    seconds: float
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.ports[0]}"
+
+
+def _start(ncrs: Ncrs, ports: tuple[int, int, int], patients: int = 400) -> Running:
+    options = ("--patients", str(patients), "--port", str(ports[0]), "--identity-port", str(ports[1]))
+    began = time.monotonic()
+    log = (ncrs.home.parent / "run.log").open("w+")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", "run", *options, "--dagster-port", str(ports[2])],
+        cwd=ROOT,
+        env=ncrs.environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    path = Path(log.name)
+    while READY_LINE not in path.read_text():
+        assert child.poll() is None, path.read_text()[-4000:]
+        assert time.monotonic() - began < START_S, path.read_text()[-4000:]
+        time.sleep(0.2)
+    return Running(ncrs, child, ports, path.read_text(), time.monotonic() - began)
+
+
+@pytest.fixture(scope="module")
+def ncrs(tmp_path_factory: pytest.TempPathFactory) -> Ncrs:
+    return Ncrs(tmp_path_factory.mktemp("run") / "home")
+
+
+@pytest.fixture(scope="module")
+def running(ncrs: Ncrs) -> Iterator[Running]:
+    started = _start(ncrs, (free_port(), free_port(), free_port()))
+    yield started
+    stop(started.child, signal.SIGINT)
+
+
+def test_the_printed_command_finds_the_right_patient(running: Running) -> None:
+    """Done as printed, but for curl, which a fresh machine may not have."""
+    token = first_group(r"TOKEN=\$\((.*)\)", running.printed)
+    address = first_group(r"  '(http[^']+)'", running.printed)
+    request_id = first_group(r"X-Request-ID: ([0-9a-f-]{36})", running.printed)
+    expected = first_group(r"-> ([0-9]{10})  ", running.printed)
+    arguments = shlex.split(token)[1:]
+    bearer = running.ncrs(*arguments).stdout.strip()
+    answer = httpx2.get(address, headers={"Authorization": f"Bearer {bearer}", "X-Request-ID": request_id}, timeout=30)
+    assert answer.status_code == 200
+    first = answer.json()["entry"][0]
+    assert first["resource"]["id"] == expected
+    asked = httpx2.URL(address).params["family"]
+    assert asked not in {name["family"] for name in first["resource"]["name"]}
+
+
+def test_personas_and_addresses_are_printed(running: Running) -> None:
+    for word in ("clinician", "receptionist", "privacy", running.api, str(running.ports[1]), str(running.ports[2])):
+        assert word in running.printed
+
+
+def test_without_a_token_nothing_is_answered(running: Running) -> None:
+    answer = httpx2.get(f"{running.api}/FHIR/R4/Patient/9000000009", timeout=30)
+    assert answer.status_code == 401
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_dagster_shows_the_runs_of_the_command_line(running: Running) -> None:
+    query = {"query": "{ runsOrError { ... on Runs { results { jobName status } } } }"}
+    answer = httpx2.post(f"http://127.0.0.1:{running.ports[2]}/graphql", json=query, timeout=30).json()
+    runs = {(run["jobName"], run["status"]) for run in answer["data"]["runsOrError"]["results"]}
+    assert runs >= {("ingest__pds_patient", "SUCCESS"), ("publish", "SUCCESS")}
+
+
+def test_status_while_it_serves(running: Running) -> None:
+    status = running.ncrs.json("status")
+    assert status["generation"]["number"] == 1
+    states = {feed["feed"]: feed["state"] for feed in status["feeds"]}
+    assert states["pds_patient"] == "fresh"
+
+
+def test_a_delivery_in_the_drop_folder_is_published_by_itself(running: Running) -> None:
+    """Sensor, daemon, ingest, sensor, publication, and the API on the new generation without a restart."""
+    running.ncrs("sandbox", "extract", "--patients", "400", "--day", "1")
+    headers = {
+        "Authorization": f"Bearer {running.ncrs.token()}",
+        "X-Request-ID": "6f2a4c1e-7d0b-4c55-9a61-0b3d5c8e2f10",
+    }
+    deadline = time.monotonic() + DELTA_S
+    served = ""
+    while not served.startswith("000002-"):
+        assert time.monotonic() < deadline, running.ncrs("status", code=None).stdout
+        time.sleep(2)
+        served = httpx2.get(f"{running.api}/FHIR/R4/metadata", headers=headers, timeout=30).headers.get(
+            "ncrs-generation", ""
+        )
+    assert running.ncrs.json("status")["generation"]["number"] == 2
+
+
+def test_the_access_log_holds_what_was_shown_and_is_whole(running: Running) -> None:
+    report = running.ncrs.json("audit", "verify")
+    assert report["whole"]
+    assert report["events"] >= 2
+    exported = running.ncrs("audit", "export").stdout.splitlines()
+    assert {json.loads(line)["resourceType"] for line in exported} == {"AuditEvent"}
+
+
+@pytest.mark.last
+def test_ctrl_c_stops_all_and_a_second_run_starts_from_what_is_there(running: Running) -> None:
+    assert stop(running.child, signal.SIGINT) == 0
+    for port in running.ports:
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(f"http://127.0.0.1:{port}/", timeout=2)
+    again = _start(running.ncrs, running.ports)
+    try:
+        assert "Using what is there: generation 00000" in again.printed
+        assert again.seconds < AGAIN_S
+    finally:
+        assert stop(again.child, signal.SIGTERM) == 0
