@@ -25,8 +25,9 @@ DatabaseError = duckdb.Error
 
 # Built into the wheel; everything else stays out.
 _NO_EXTENSIONS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-# In this order: each forbids changing what came before. No temporary folder: a reader never spills.
-_LOCKED = ("SET temp_directory = ''", "SET enable_external_access = false", "SET lock_configuration = true")
+# Given when connecting, not by SET: one file opened twice in one process must be given equal settings.
+# A reader never spills: it may use no temporary space.
+_LOCKED = {"max_temp_directory_size": "0KB", "enable_external_access": "false", "lock_configuration": "true"}
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,14 @@ def open_reader(path: Path, memory_gb: float) -> Connection:
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
         **_NO_EXTENSIONS,
+        **_LOCKED,
         "memory_limit": f"{memory_gb}GB",
         "threads": 1,
     }
     try:
-        connection = duckdb.connect(str(path), read_only=True, config=settings)
+        return duckdb.connect(str(path), read_only=True, config=settings)
     except DatabaseError as error:
         raise _unreadable(path, error) from None
-    for statement in _LOCKED:
-        connection.execute(statement)
-    return connection
 
 
 @contextmanager
