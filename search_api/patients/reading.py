@@ -19,8 +19,11 @@ from search_api.patients import bundles, views
 from search_api.patients.records import number_of, record_of
 from search_api.patients.redaction import Security, related_view
 from search_api.replica import PatientRecord
+from search_api.staleness import require_fresh
 
 Resource = dict[str, Any]
+
+FEED = "pds_patient"
 
 # A cached copy is asked about before it is used, and only by whom it was sent to: another role may
 # see less of the same version (promises.md section 6, conditional reads).
@@ -29,7 +32,7 @@ READ_HEADERS = {"cache-control": "private, no-cache", "vary": "Authorization, NH
 
 def read_patient(ask: Ask, path_id: str, if_none_match: str | None) -> Reply:
     """The patient, or 304 when the caller holds this version. A superseded number gives another id."""
-    record = record_of(ask.generation, number_of(path_id))
+    record = _record(ask, path_id)
     tag = etag(record.version_id)
     headers = {**READ_HEADERS, "etag": tag}
     if matches_etag(if_none_match, tag):
@@ -40,13 +43,18 @@ def read_patient(ask: Ask, path_id: str, if_none_match: str | None) -> Reply:
 
 def related_people(ask: Ask, path_id: str) -> Reply:
     """The related people; none are shown of a restricted patient, and the patient is still audited."""
-    record = record_of(ask.generation, number_of(path_id))
+    record = _record(ask, path_id)
     people = related_of(ask.generation, record)
     number = format_nhs_number(record.nhs_number)
     base = ask.services.settings.public_base
     entries = [bundles.related_entry(base, number, resource) for resource, _ in people]
     others = (other for _, numbers in people for other in numbers)
     return Reply(bundles.searchset(entries), patients=(record.nhs_number, *dict.fromkeys(others)))
+
+
+def _record(ask: Ask, path_id: str) -> PatientRecord:
+    require_fresh(ask.generation.manifest, FEED, ask.services.settings)
+    return record_of(ask.generation, number_of(path_id))
 
 
 def related_of(generation: Generation, record: PatientRecord) -> list[tuple[Resource, tuple[int, ...]]]:

@@ -16,11 +16,13 @@ from search_api.answering import Ask, Reply
 from search_api.matching.questions import Answer, Grade, Match, Mode, Question
 from search_api.patients import bundles, views
 from search_api.patients.asked import APPLICATIONS, Search
+from search_api.patients.reading import FEED
 from search_api.patients.records import records_of
 from search_api.patients.redaction import Security
 from search_api.replica import PatientRecord
 from search_api.responses import outcome
 from search_api.services import Services
+from search_api.staleness import require_fresh
 
 Resource = dict[str, Any]
 Shown = list[tuple[Match, PatientRecord]]
@@ -79,6 +81,7 @@ def _wanted(found: Match, only_certain: bool) -> bool:
 
 def _answer(ask: Ask, question: Question) -> Answer:
     generation = ask.generation
+    require_fresh(generation.manifest, FEED, ask.services.settings)
     answer = ask.services.matcher.answer(question, generation.index, generation.frequencies)
     metrics, mode = ask.services.metrics, question.mode.value
     metrics.candidates.labels(mode).observe(answer.counters.get("candidates", 0))

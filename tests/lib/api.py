@@ -120,12 +120,12 @@ class Api:
             ledger=Ledger(control_engine(self.settings.control_url)),
         )
         self.app = create_app(self.services)
-        self._runner = asyncio.Runner()
         self._life = self.app.router.lifespan_context(self.app)
         transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=False)
         self._client = httpx2.AsyncClient(transport=transport, base_url="http://ncrs.test")
 
     def __enter__(self) -> Api:
+        self._runner = asyncio.Runner()
         self.run(self._life.__aenter__())
         return self
 
