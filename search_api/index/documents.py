@@ -83,7 +83,7 @@ def _document(row: Row, memos: Memos) -> SearchDocument:
         number,
         is_open,
         tuple(keys),
-        _terms(names, gp),
+        _terms(names, postcodes, gp),
         {"birth": birth.number, "death": death},
         f"{content}{GROUP}{steps}".encode(),
         fingerprint(number, content, is_open=is_open),
@@ -96,9 +96,15 @@ def fingerprint(nhs_number: int, content: str, *, is_open: bool) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def _terms(names: _Names, gp: str) -> dict[str, tuple[str, ...]]:
-    """Exact terms that narrow a non-fuzzy search; what they let through is checked on the payload."""
+def _terms(names: _Names, postcodes: dict[str, str], gp: str) -> dict[str, tuple[str, ...]]:
+    """Exact terms that narrow a non-fuzzy search; what they let through is checked on the payload.
+
+    Postcodes only where no key holds them: pseudo and malformed ones.
+    """
     terms = {"family": tuple(names.family), "word": tuple(names.words)}
+    odd = tuple([text for text, outcode in postcodes.items() if not outcode])
+    if odd:
+        terms["postcode"] = odd
     if gp:
         terms["gp"] = (gp,)
     return terms

@@ -15,7 +15,7 @@ from tantivy import FieldType, Occur, Order, Query
 
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument
 from search_api.index.schema import PREFIXES, RESTRICTED, SCHEMA
-from search_api.matching import filtering, normalise
+from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
 from search_api.matching.rules import PdsRules
@@ -113,8 +113,8 @@ class EmbeddedReader:
         for value in plan.given:
             if value.wild and value.one_word:
                 yield _term("word", value)
-        if plan.postcode and (query := _place(plan.postcode)):
-            yield query
+        if plan.postcode:
+            yield _place(plan.postcode)
         if plan.asked.gp:
             yield _exact(PREFIXES["gp"] + plan.asked.gp)
         for prefix, values in (("t", plan.asked.phones), ("@", plan.asked.emails)):
@@ -185,11 +185,17 @@ def _term(field: str, value: filtering.Value) -> Query:
     return _exact(prefix + value.joined)
 
 
-def _place(value: filtering.Value) -> Query | None:
-    """Documents with a key of the postcode; only real full postcodes have such keys."""
+def _place(value: filtering.Value) -> Query:
+    """Documents with a key of the postcode, or with the term of one that makes no key (ZZ99, malformed)."""
+    odd = PREFIXES["postcode"]
     if value.wild:
-        return None if normalise.pseudo_postcode(value.joined) else _regex("p" + filtering.regex(value) + ".*")
-    return _regex(f"p{value.joined}.*") if normalise.is_postcode(value.joined) else None
+        pattern = filtering.regex(value)
+        return _any((_regex(f"p{pattern}.*"), _regex(odd + pattern)))
+    return _any((_regex(f"p{value.joined}.*"), _exact(odd + value.joined)))
+
+
+def _any(queries: Sequence[Query]) -> Query:
+    return Query.boolean_query([(Occur.Should, query) for query in queries])
 
 
 def _regex(expression: str) -> Query:
@@ -204,4 +210,4 @@ def _born(low: int, high: int) -> Query:
         inside = Query.term_query(SCHEMA, "birth", low, "basic")
     else:
         inside = Query.range_query(SCHEMA, "birth", FieldType.Integer, low, high)
-    return Query.boolean_query([(Occur.Should, each) for each in (inside, *below)])
+    return _any((inside, *below))

@@ -11,7 +11,7 @@ import tantivy
 from search_api.index.provider import SearchDocument
 
 # One field holds keys and exact terms alike, each term with its kind in front: fewer fields index faster.
-PREFIXES = {"family": "f:", "word": "w:", "gp": "o:"}
+PREFIXES = {"family": "f:", "word": "w:", "gp": "o:", "postcode": "x:"}
 RESTRICTED = "!restricted"
 
 

@@ -10,6 +10,7 @@ answers alike. Case, accents, apostrophes, hyphens and spaces are ignored in nam
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass, replace
 
 from search_api.matching import normalise
@@ -158,10 +159,11 @@ def within(asked: Span | None, held: int, rules: PdsRules) -> bool:
 
 
 def _extent(partial: int) -> tuple[int, int]:
-    """First and last number that a partial date may stand for."""
-    if partial % 10000:
-        return partial + 1, partial + 31
-    return partial + 101, partial + 1231
+    """First and last day that a partial date (yyyymm00, yyyy0000) may stand for."""
+    if not partial % 10000:
+        return partial + 101, partial + 1231
+    year, month = partial // 10000, partial // 100 % 100
+    return partial + 1, partial + (monthrange(year, month)[1] if year and month <= 12 else 31)
 
 
 def _died(asked: Span | None, held: int) -> bool:

@@ -44,7 +44,9 @@ def _order(name: str) -> tuple[int, str]:
 
 @lru_cache(maxsize=100_000)
 def alike(one: str, other: str) -> bool:
-    """Whether one is a short form of the other, or both are short forms of one name."""
+    """Whether one is a short form of the other, or both are short forms of one name; not of equals."""
+    if one == other:
+        return False
     short, formal = _relations()
     if other in short.get(one, ()) or one in short.get(other, ()):
         return True
