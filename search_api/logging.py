@@ -68,6 +68,9 @@ def configure(level: str = "INFO") -> None:
     access.handlers.clear()
     access.propagate = False
     access.disabled = True
+    # An HTTP client's lines hold whole addresses.
+    for client in ("httpx2", "httpcore2"):
+        logging.getLogger(client).setLevel(logging.WARNING)
 
 
 def event(code: str, level: str = "info", **fields: Any) -> None:

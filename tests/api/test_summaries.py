@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -192,8 +193,6 @@ def test_failed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def later() -> Iterator[None]:
     """A day after the summaries' hard limit, with tokens of that day."""
-    from datetime import UTC, datetime, timedelta
-
     with time_machine.travel(datetime.now(UTC) + SCR_SUMMARY.hard_limit + timedelta(days=1), tick=True):
         yield
 
