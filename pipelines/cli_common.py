@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from schemas.errors import ConfigurationError, DataFault, NcrsError, PassingFault, Refused
+from schemas.errors import ConfigurationError, DataFault, InvalidNhsNumber, NcrsError, PassingFault, Refused
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -165,6 +165,7 @@ def exit_code(fault: NcrsError) -> Exit:
     """The exit code of a fault."""
     kinds: Mapping[type[NcrsError], Exit] = {
         ConfigurationError: Exit.USAGE,
+        InvalidNhsNumber: Exit.USAGE,
         Refused: Exit.REFUSED,
         DataFault: Exit.DATA_REFUSED,
         PassingFault: Exit.TRY_AGAIN,

@@ -69,15 +69,12 @@ def ingest(
 
     Example: ncrs ingest pds_patient --no-publish
     """
-    from pipelines.home import ledger_of
-    from pipelines.instance import open_instance
-
     chosen = settings()
     names = _feed_names(feeds)
-    with open_instance(chosen) as instance:
-        ledger = ledger_of(chosen)
-        results = [_ingest_feed(name, chosen, instance, ledger) for name in names]
-        published = _publish(chosen, instance, ledger) if publish else None
+    if _anything(chosen, names, publish):
+        results, published = _run(chosen, names, publish)
+    else:
+        results, published = [FeedResult(name) for name in names], None
     _show(results, published, as_json)
     _finish(results)
 
@@ -113,6 +110,27 @@ def _refusal(ledger: Ledger, extract: str) -> ExtractEntry:
     if not refused:
         raise Refused(f"{extract} is not refused.", remedy="`ncrs status` and the acknowledgement name what is.")
     return refused[-1]
+
+
+def _anything(chosen: Settings, names: list[str], publish: bool) -> bool:
+    """Whether there is anything to do; asked without the orchestrator, which takes seconds to start."""
+    from assets.landing.land import pending
+    from pipelines.home import ledger_of, stores_of
+    from pipelines.news import unpublished
+
+    ledger, stores = ledger_of(chosen), stores_of(chosen)
+    waiting = any(pending(stores, ledger, name) or ledger.landed(name) for name in names)
+    return waiting or (publish and bool(unpublished(stores, ledger)))
+
+
+def _run(chosen: Settings, names: list[str], publish: bool) -> tuple[list[FeedResult], str | None]:
+    from pipelines.home import ledger_of
+    from pipelines.instance import open_instance
+
+    ledger = ledger_of(chosen)
+    with open_instance(chosen) as instance:
+        results = [_ingest_feed(name, chosen, instance, ledger) for name in names]
+        return results, _publish(chosen, instance, ledger) if publish else None
 
 
 def _feed_names(asked: list[str] | None) -> list[str]:
