@@ -9,7 +9,6 @@ invented; their numbers are in the range that is never issued. ``python -m sandb
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +24,6 @@ PERMISSION_NO_NUMBER = "9000000114"
 # Numbers that are no patient's any more: superseded (with the number that follows) or invalidated.
 SUPERSEDED = {"9000000076": README_NUMBER}
 INVALIDATED = ("9000000084",)
-_RECORDED = datetime(2025, 12, 1, 9, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -275,7 +273,7 @@ def persona_row(position: int) -> dict[str, Any]:
     persona = PERSONAS[position]
     row: dict[str, Any] = dict.fromkeys(PDS_PATIENT.polars_schema)
     row |= {"action": "new", "source_key": persona.number, "nhs_number": persona.number, "row_no": position + 1}
-    row |= {"recorded_at": _RECORDED, "version_id": 2, "security": "U", "verification": "01"}
+    row |= {"version_id": 2, "security": "U", "verification": "01"}
     return row | persona.columns
 
 

@@ -86,4 +86,5 @@ def choice_table(weights: Sequence[float] | F64, bits: int) -> I32:
     """Table of 2**bits entries in which option ``i`` has its share of ``weights``, to 2**-bits."""
     cumulative = np.cumsum(np.asarray(weights, dtype=np.float64))
     points = (np.arange(1 << bits) + 0.5) * (cumulative[-1] / (1 << bits))
-    return np.searchsorted(cumulative, points, side="right").astype(np.int32)
+    table: I32 = np.searchsorted(cumulative, points, side="right").astype(np.int32)
+    return table

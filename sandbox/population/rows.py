@@ -7,12 +7,9 @@ how each column is made (names.py, homes.py, telecoms.py, traits.py, extras.py),
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 import polars as pl
 
-from sandbox.population.dates import REFERENCE
 from sandbox.population.extras import Extras
 from sandbox.population.homes import Homes
 from sandbox.population.names import Names
@@ -23,7 +20,6 @@ from sandbox.population.telecoms import Contacts
 from sandbox.population.traits import SECURITY, Traits
 from schemas.feeds import PDS_PATIENT
 
-_REFERENCE_TIME = datetime(REFERENCE.year, REFERENCE.month, REFERENCE.day, tzinfo=UTC)
 
 
 def patient_rows(start: int, count: int, population: Population) -> pl.DataFrame:
@@ -90,18 +86,18 @@ def in_feed_columns(columns: dict[str, pl.Series], count: int) -> pl.DataFrame:
 
 
 def _envelope(traits: Traits) -> dict[str, pl.Series]:
-    """Envelope columns of a full, version, confidentiality and verification."""
+    """Envelope columns of a full, version, confidentiality and verification.
+
+    recorded_at stays null: PDS orders by version, and a bare Patient does not say it.
+    """
     draws, index = traits.draws, traits.index
     number = pl.Series(traits.people.number).cast(pl.String)
-    before = (draws.unit("recorded", index) * 700 * 86_400_000_000).astype(np.int64)
-    recorded = pl.Series(int(_REFERENCE_TIME.timestamp()) * 1_000_000 - before - 1)
     # Versions grow with a record's age; most have been changed a few times.
     version = 1 + (-np.log1p(-draws.unit("version", index)) * 6).astype(np.int64)
     return {
         "action": pl.Series(["new"] * len(index), dtype=pl.String),
         "source_key": number,
         "nhs_number": number,
-        "recorded_at": recorded.cast(pl.Datetime("us", "UTC")),
         "row_no": pl.Series(index + 1),
         "version_id": pl.Series(version),
         "security": SECURITY.gather(traits.security),

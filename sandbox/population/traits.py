@@ -27,6 +27,14 @@ _LANGUAGES = pl.Series([names[place % len(names)] for names in _LANGUAGE_LISTS f
 _HAS_LANGUAGE = np.array([bool(community.languages) for community in COMMUNITIES])
 
 
+def record_kinds(population: Population, positions: I64) -> I64:
+    """Confidentiality of the records at these positions: 0 U, 1 R, 2 V, 3 REDACTED."""
+    rates = population.rates
+    bounds = np.cumsum([rates.restricted, rates.very_restricted, rates.invalidated])
+    order = np.searchsorted(bounds, population.draws.unit("record", positions), side="right")
+    return np.array([1, 2, 3, 0], dtype=np.int64)[order]
+
+
 class Traits:
     """The traits of the people of a chunk. Arrays have one entry a person."""
 
@@ -43,10 +51,7 @@ class Traits:
     @cached_property
     def security(self) -> I64:
         """0 U, 1 R, 2 V, 3 REDACTED."""
-        rates = self.rates
-        bounds = np.cumsum([rates.restricted, rates.very_restricted, rates.invalidated])
-        order = np.searchsorted(bounds, self._record, side="right")
-        return np.array([1, 2, 3, 0], dtype=np.int64)[order]
+        return record_kinds(self.population, self.index)
 
     @cached_property
     def near_empty(self) -> Flags:
