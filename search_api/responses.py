@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from schemas.fhir.outcome import operation_outcome
 from search_api.errors import SpineError
 
 FHIR_JSON = "application/fhir+json"
-SPINE_CODES = "https://fhir.nhs.uk/R4/CodeSystem/Spine-ErrorOrWarningCode"
 
 
 def to_bytes(body: Any) -> bytes:
@@ -34,14 +34,10 @@ def plain(body: Any, status: int = 200) -> Response:
 
 def outcome(error: SpineError) -> dict[str, Any]:
     """The OperationOutcome of an error: one issue, diagnostics only where there are any (pds.md 4.1)."""
-    coding = {"system": SPINE_CODES, "version": "1", "code": error.spine_code, "display": error.display}
-    details: dict[str, Any] = {"coding": [coding]}
+    body = operation_outcome(error.severity, error.issue_code, error.spine_code, error.display, error.diagnostics)
     if error.text:
-        details["text"] = error.text
-    issue: dict[str, Any] = {"severity": error.severity, "code": error.issue_code, "details": details}
-    if error.diagnostics is not None:
-        issue["diagnostics"] = error.diagnostics
-    return {"resourceType": "OperationOutcome", "issue": [issue]}
+        body["issue"][0]["details"]["text"] = error.text
+    return body
 
 
 def error_response(error: SpineError) -> Response:

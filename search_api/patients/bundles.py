@@ -1,14 +1,11 @@
-"""The Bundles that the patient slice answers with: exactly PDS's shape, and what we add on request.
+"""What we add to PDS's searchset when we are asked: match grades, explanations, what may be missing.
 
-Belongs here: searchset bundles of patients and related people, match grades and explanations as
-extensions. Does not belong here: finding or redacting the patients.
-Source: pds.md 1.7 (no link, no search.mode, no meta, no entry when empty) and 2.4; FHIR R4 $match.
+Belongs here: the extensions and entries that a PDS client never asks for. Does not belong here: PDS's
+own shape (``schemas/fhir/bundle.py``), finding or redacting the patients. Source: FHIR R4 $match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from search_api.matching.questions import Answer, Evidence, Match
@@ -18,35 +15,8 @@ Resource = dict[str, Any]
 MATCH_GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 EXTENSIONS = "urn:ncrs:fhir:StructureDefinition:"
 EXPLANATION = f"{EXTENSIONS}match-explanation"
-SCORE_DIGITS = 4
+POSTERIOR_DIGITS = 4
 WEIGHT_DIGITS = 3
-
-
-def searchset(entries: Sequence[Resource]) -> Resource:
-    """A searchset as PDS sends it: ``entry`` is absent when there are no matches."""
-    bundle: Resource = {
-        "resourceType": "Bundle",
-        "type": "searchset",
-        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-        "total": len(entries),
-    }
-    if entries:
-        bundle["entry"] = list(entries)
-    return bundle
-
-
-def patient_entry(base: str, resource: Resource, score: float) -> Resource:
-    """One match as PDS sends it; ``score`` from 0 to 1."""
-    return {
-        "fullUrl": f"{base}/Patient/{resource['id']}",
-        "search": {"score": shown_score(score)},
-        "resource": resource,
-    }
-
-
-def related_entry(base: str, number: str, resource: Resource) -> Resource:
-    """One related person: no score (pds.md 2.4)."""
-    return {"fullUrl": f"{base}/Patient/{number}/RelatedPerson/{resource.get('id', '')}", "resource": resource}
 
 
 def graded(entry: Resource, match: Match) -> Resource:
@@ -68,7 +38,7 @@ def explanation(match: Match, prior: float) -> Resource:
     return {
         "url": EXPLANATION,
         "extension": [
-            {"url": "posterior", "valueDecimal": _number(match.posterior, SCORE_DIGITS)},
+            {"url": "posterior", "valueDecimal": _number(match.posterior, POSTERIOR_DIGITS)},
             {"url": "prior", "valueDecimal": _number(prior, WEIGHT_DIGITS)},
             {"url": "weight", "valueDecimal": _number(match.weight, WEIGHT_DIGITS)},
             *(_comparison(item) for item in match.evidence),
@@ -99,11 +69,6 @@ def incompleteness_entry(answer: Answer) -> Resource | None:
         return None
     issues = [{"severity": "warning", "code": "incomplete", "diagnostics": text} for text in reasons]
     return {"search": {"mode": "outcome"}, "resource": {"resourceType": "OperationOutcome", "issue": issues}}
-
-
-def shown_score(score: float) -> float | int:
-    """Four digits; 1 is kept for an exact match, so nothing below it is rounded up to it (pds.md 1.5)."""
-    return _number(score, SCORE_DIGITS) if score >= 1 else min(round(score, SCORE_DIGITS), 1 - 10**-SCORE_DIGITS)
 
 
 def _number(value: float, digits: int) -> float | int:

@@ -8,14 +8,16 @@ Source: pds.md 2.1 and 2.4.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+from schemas.fhir.bundle import related_person_searchset
 from schemas.fhir.values import dicts, mapping
 from schemas.identifiers import NHS_NUMBER_SYSTEM, format_nhs_number, is_nhs_number
 from search_api.answering import Ask, Reply
 from search_api.generations import Generation
 from search_api.headers import etag, matches_etag
-from search_api.patients import bundles, views
+from search_api.patients import views
 from search_api.patients.records import number_of, record_of
 from search_api.patients.redaction import Security, related_view
 from search_api.replica import PatientRecord
@@ -47,9 +49,9 @@ def related_people(ask: Ask, path_id: str) -> Reply:
     people = related_of(ask.generation, record)
     number = format_nhs_number(record.nhs_number)
     base = ask.services.settings.public_base
-    entries = [bundles.related_entry(base, number, resource) for resource, _ in people]
+    bundle = related_person_searchset(number, [resource for resource, _ in people], datetime.now(UTC), base=base)
     others = (other for _, numbers in people for other in numbers)
-    return Reply(bundles.searchset(entries), patients=(record.nhs_number, *dict.fromkeys(others)))
+    return Reply(bundle, patients=(record.nhs_number, *dict.fromkeys(others)))
 
 
 def _record(ask: Ask, path_id: str) -> PatientRecord:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from schemas.fhir.bundle import patient_searchset
 from search_api import errors, logging
 from search_api.answering import Ask, Reply
 from search_api.matching.questions import Answer, Grade, Match, Mode, Question
@@ -49,10 +51,9 @@ def search(ask: Ask, asked: Search) -> Reply:
     if answer.too_many and (not wide or ask.caller.mode in APPLICATIONS):
         return _too_many(answer)
     shown = _shown(ask, question, answer)
-    entries = [_entry(ask, record, found.posterior if wide else found.score) for found, record in shown]
+    bundle = _bundle(ask, shown, posterior=wide)
     if asked.explain:
-        entries = [bundles.explained(entry, pair[0], answer.prior) for entry, pair in zip(entries, shown, strict=True)]
-    bundle = bundles.searchset(entries)
+        _each_entry(bundle, shown, lambda entry, found: bundles.explained(entry, found, answer.prior))
     if wide or asked.explain:
         _add_incompleteness(bundle, answer)
     return Reply(bundle, patients=_numbers(shown), detail=_detail(question.mode, answer))
@@ -66,11 +67,10 @@ def match(ask: Ask, asked: MatchRequest) -> Reply:
     answer = _answer(ask, asked.question)
     only_certain = asked.only_certain or ask.caller.mode in APPLICATIONS
     shown = [pair for pair in _shown(ask, asked.question, answer) if _wanted(pair[0], only_certain)][: asked.count]
-    entries = [
-        bundles.explained(bundles.graded(_entry(ask, record, found.posterior), found), found, answer.prior)
-        for found, record in shown
-    ]
-    bundle = bundles.searchset(entries)
+    bundle = _bundle(ask, shown, posterior=True)
+    _each_entry(
+        bundle, shown, lambda entry, found: bundles.explained(bundles.graded(entry, found), found, answer.prior)
+    )
     _add_incompleteness(bundle, answer)
     return Reply(bundle, patients=_numbers(shown), detail=_detail(asked.question.mode, answer))
 
@@ -124,9 +124,18 @@ def may_be_found(question: Question, services: Services) -> Callable[[PatientRec
     return lambda record: record.security in findable
 
 
-def _entry(ask: Ask, record: PatientRecord, score: float) -> Resource:
+def _bundle(ask: Ask, shown: Shown, *, posterior: bool) -> Resource:
     settings = ask.services.settings
-    return bundles.patient_entry(settings.public_base, views.searched(record, ask.caller, settings), score)
+    scored = [
+        (views.searched(record, ask.caller, settings), found.posterior if posterior else found.score)
+        for found, record in shown
+    ]
+    return patient_searchset(scored, datetime.now(UTC), base=settings.public_base)
+
+
+def _each_entry(bundle: Resource, shown: Shown, add: Callable[[Resource, Match], Resource]) -> None:
+    if shown:
+        bundle["entry"] = [add(entry, found) for entry, (found, _) in zip(bundle["entry"], shown, strict=True)]
 
 
 def _add_incompleteness(bundle: Resource, answer: Answer) -> None:

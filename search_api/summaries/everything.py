@@ -26,6 +26,7 @@ from typing import Any
 from uuid import uuid4
 
 from schemas.errors import NcrsError
+from schemas.fhir.bundle import related_person_searchset
 from schemas.fhir.scr import scr_bundle
 from schemas.identifiers import format_nhs_number
 from search_api import logging
@@ -79,9 +80,10 @@ def _demographics(ask: Ask, record: PatientRecord) -> Part:
     settings = ask.services.settings
     number = format_nhs_number(record.nhs_number)
     people = related_of(ask.generation, record)
-    base = f"{settings.public_base}/Patient/{number}"
-    entries = [(base, views.read(record, ask.caller, settings))]
-    entries += [(f"{base}/RelatedPerson/{person.get('id', '')}", person) for person, _ in people]
+    base = settings.public_base
+    related = related_person_searchset(number, [person for person, _ in people], datetime.now(UTC), base=base)
+    entries = [(f"{base}/Patient/{number}", views.read(record, ask.caller, settings))]
+    entries += [(entry["fullUrl"], entry["resource"]) for entry in related.get("entry", ())]
     masked = (MASKED,) if record.security != Security.UNRESTRICTED.value else ()
     return Part(tuple(entries), masked, patients=tuple(other for _, numbers in people for other in numbers))
 

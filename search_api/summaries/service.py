@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from schemas.fhir.scr import scr_bundle, scr_document_reference
-from schemas.identifiers import NHS_NUMBER_SYSTEM, format_nhs_number
+from schemas.fhir.bundle import document_reference_searchset
+from schemas.fhir.scr import scr_bundle
 from search_api import errors
 from search_api.answering import Ask, Reply
 from search_api.patients.records import record_of
@@ -46,28 +46,20 @@ def document_references(ask: Ask, number: int) -> Reply:
     The permission is the reference's securityLabel, No included: it says that there is nothing to show.
     """
     summary = summary_of(ask, number)
-    if summary is None:
-        return Reply(_searchset([]), detail="absent")
-    reference = scr_document_reference(
-        {**summary.row, "nhs_number": summary.number}, base=ask.services.settings.scr_public_base
-    )
-    url = f"{ask.services.settings.scr_public_base}/DocumentReference/{reference['id']}"
-    entries: list[Resource] = [
-        {"fullUrl": url, "resource": reference, "search": {"mode": "match"}},
-        _subject_entry(summary.number),
-    ]
-    return Reply({**_searchset(entries), "total": 1}, patients=(summary.number,))
+    row = None if summary is None else {**summary.row, "nhs_number": summary.number}
+    bundle = document_reference_searchset(row, str(uuid4()), base=ask.services.settings.scr_public_base)
+    return Reply(bundle, patients=(summary.number,)) if summary else Reply(bundle, detail="absent")
 
 
 def document(ask: Ask, identifier: str, number: int) -> Reply:
     """The document Bundle; an empty searchset when the identifier is not the latest (services.md 2.2)."""
     summary = summary_of(ask, number)
     if summary is None:
-        return Reply(_searchset([]), detail="absent")
+        return Reply(_nothing(), detail="absent")
     if summary.opted_out:
         raise errors.scr_forbidden()
     if str(summary.row["scr_uuid"]).upper() != identifier:
-        return Reply(_searchset([]), detail="out-of-date identifier")
+        return Reply(_nothing(), detail="out-of-date identifier")
     return Reply(scr_bundle(summary.row), patients=(summary.number,))
 
 
@@ -99,18 +91,5 @@ def _record(ask: Ask, number: int) -> PatientRecord | None:
         return None
 
 
-def _searchset(entries: list[Resource]) -> Resource:
-    bundle: Resource = {"resourceType": "Bundle", "id": str(uuid4()), "type": "searchset", "total": len(entries)}
-    if entries:
-        bundle["entry"] = entries
-    return bundle
-
-
-def _subject_entry(number: int) -> Resource:
-    text = format_nhs_number(number)
-    identifier = {"system": NHS_NUMBER_SYSTEM, "value": text}
-    return {
-        "fullUrl": f"Patient/{text}",
-        "resource": {"resourceType": "Patient", "id": text, "identifier": [identifier]},
-        "search": {"mode": "include"},
-    }
+def _nothing() -> Resource:
+    return document_reference_searchset(None, str(uuid4()))

@@ -13,7 +13,6 @@ from search_api.errors import SpineError
 from search_api.headers import check_request_id, etag, matches_etag, mirrored, read_head, well_formed_request_id
 from search_api.ops.metrics import Metrics
 from search_api.patients.bodies import fields
-from search_api.patients.bundles import searchset, shown_score
 from search_api.settings import Settings
 from search_api.summaries import parameters
 from search_api.worker import Worker
@@ -64,17 +63,6 @@ def test_fields_that_cannot_be_read(encoded: bytes) -> None:
     with pytest.raises(SpineError) as raised:
         fields(encoded)
     assert (raised.value.status, raised.value.spine_code) == (400, "INVALID_VALUE")
-
-
-def test_an_empty_searchset_has_no_entry() -> None:
-    """pds.md 1.7."""
-    assert set(searchset([])) == {"resourceType", "type", "timestamp", "total"}
-    assert searchset([])["total"] == 0
-
-
-@pytest.mark.parametrize(("score", "shown"), [(1.0, 1), (0.99999, 0.9999), (0.93171, 0.9317), (0.0, 0)])
-def test_only_an_exact_match_scores_one(score: float, shown: float) -> None:
-    assert shown_score(score) == shown
 
 
 def test_log_fields_come_from_the_table() -> None:
