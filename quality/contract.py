@@ -84,7 +84,7 @@ def update_in_full(context: Context) -> pl.Expr:
     return pl.lit(context.kind == "full") & (pl.col("action") == "update")
 
 
-@_ENVELOPE.rule("REC_INVALID_VALUE", "effective_from", "services.md 19.3")
+@_ENVELOPE.rule("REC_INVALID_VALUE", "effective_from", "services.md 19.3", releasable=False)
 def effective_date_shape(_context: Context) -> pl.Expr:
     """An effective date is not a date, whole or partial."""
     return ~is_date(pl.col("effective_from")) | ~is_date(pl.col("effective_to"))
@@ -96,7 +96,7 @@ def effective_end_before_start(_context: Context) -> pl.Expr:
     return precedes(pl.col("effective_to"), pl.col("effective_from"))
 
 
-@_ENVELOPE.rule("REC_INVALID_VALUE", "recorded_at", "services.md 19.4")
+@_ENVELOPE.rule("REC_INVALID_VALUE", "recorded_at", "services.md 19.4", releasable=False)
 def recorded_in_future(context: Context) -> pl.Expr:
     """The record was recorded after the extract's as-at time."""
     return (pl.col("recorded_at") > context.instant) | (pl.col("deleted_at") > context.instant)

@@ -5,7 +5,8 @@ its place among other rows (duplicates) or other feeds (orphans).
 
 PDS is the authority on people, so a doubtful *detail* is flagged and kept; a row is rejected only
 where keeping it would be wrong for sure, or would break a promise of the replica (keys, versions,
-confidentiality). Sources: reference/pds.md 2.2, 3.2; services.md 19.4.
+confidentiality). A rule that keeps answers valid FHIR (codes, dates) cannot be overruled; one that only
+doubts a value can. Sources: reference/pds.md 2.2, 3.2; services.md 19.4.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def state_unknown(_context: Context) -> pl.Expr:
     return pl.any_horizontal(expression.fill_null(value=False) for expression in lost)
 
 
-@_rule("REC_INVALID_VALUE", "gender", "pds.md 2.2")
+@_rule("REC_INVALID_VALUE", "gender", "pds.md 2.2", releasable=False)
 def gender_unknown(_context: Context) -> pl.Expr:
     """The gender is none of male, female, other, unknown."""
     return outside(pl.col("gender"), GENDERS)
 
 
-@_rule("REC_INVALID_VALUE", "birth_date", "pds.md 2.2")
+@_rule("REC_INVALID_VALUE", "birth_date", "pds.md 2.2", releasable=False)
 def birth_date_shape(_context: Context) -> pl.Expr:
     """The birth date is not yyyy, yyyy-mm or yyyy-mm-dd of the calendar."""
     return ~is_date(pl.col("birth_date"))
@@ -83,7 +84,7 @@ def birth_order_unknown(_context: Context) -> pl.Expr:
     return ~pl.col("birth_order").is_between(1, 9)
 
 
-@_rule("REC_INVALID_VALUE", "deceased", "pds.md 2.2")
+@_rule("REC_INVALID_VALUE", "deceased", "pds.md 2.2", releasable=False)
 def death_shape(_context: Context) -> pl.Expr:
     """The date of death is not a FHIR date or dateTime of the calendar."""
     return ~is_moment(pl.col("deceased"))
@@ -101,7 +102,7 @@ def death_before_birth(_context: Context) -> pl.Expr:
     return precedes(pl.col("deceased"), pl.col("birth_date"))
 
 
-@_rule("REC_INVALID_VALUE", "death_status", "pds.md 2.2")
+@_rule("REC_INVALID_VALUE", "death_status", "pds.md 2.2", releasable=False)
 def death_status_unknown(_context: Context) -> pl.Expr:
     """The death notification status is not 1, 2 or U."""
     return outside(pl.col("death_status"), DEATH_STATUS)
