@@ -3,9 +3,9 @@
 Belongs here: point and batch reads of ``replica.duckdb`` as plain values. Does not belong here:
 building it (``assets/replica``), what a caller may see, FHIR.
 
-One connection a reader, one cursor a thread. The tables: docs/reference, and the brief in
-``assets/replica/tables.py``. An invalidated patient is a marker without personal data, security
-REDACTED. A superseded number has no patient of its own: follow ``number_change``/``current_number``.
+One connection a reader, one cursor a thread. The tables are those of ``assets/replica/tables.py``. An invalidated patient is a marker without personal data, security
+REDACTED. A number that was superseded or invalidated by a number change has no patient of its own: ask
+``number_change`` and ``current_number``.
 """
 
 from __future__ import annotations

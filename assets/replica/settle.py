@@ -6,12 +6,13 @@ their patient, indexes. Does not belong here: applying extracts, documents of th
 Settling is a function of the tables alone, so it comes out the same whichever way and order the
 extracts came in:
 
-- A superseded number has no patient of its own (pds.md 9: away at once, from table and index), even
-  when its new number is not held yet: the old number then leads to a number without a record, and is
-  answered as not found. Showing the old record would show a person under a number that is no longer
-  theirs.
-- An invalidated number, by its own record (REDACTED) or by a number change, keeps a marker: number,
-  version, label, nothing of a person. It is never linked to another (pds.md 2.3).
+- A number that was superseded or invalidated by a number change has no record of its own (pds.md 9:
+  away at once, from table and index), and no tombstone: the map of changes says all there is to say.
+  This holds even while the new number is not held yet: the old one then leads to a number without a
+  record, and is answered as not found. Showing the old record would show a person under a number
+  that is no longer theirs. An invalidated number is never linked to another (pds.md 2.3).
+- A record that came in as invalidated (REDACTED) is a marker already: number, version, label, nothing
+  of a person (``tables.py``).
 - A summary is kept under the number it was sent with and belongs to the number that stands now.
 - A summary whose patient is not held, or is invalidated, waits in a table of its own that is never
   answered from, and is tried again at each build (services.md 19.4, REC_NO_PDS_MATCH).
@@ -28,8 +29,8 @@ from assets.replica.tables import (
     PATIENT,
     PATIENT_TABLE,
     SUMMARY_TABLE,
+    TOMBSTONE_TABLE,
     WAITING_TABLE,
-    marker_json,
 )
 from search_api import db
 
@@ -49,8 +50,7 @@ def settle(connection: db.Connection) -> dict[str, int]:
     with db.transaction(connection):
         _resolve(connection)
         counts = {
-            "superseded": _drop_superseded(connection),
-            "invalidated": _mark_invalidated(connection),
+            "renumbered": _drop_renumbered(connection),
             "rekeyed": _own_summaries(connection),
             "waiting": _let_orphans_wait(connection),
         }
@@ -76,28 +76,11 @@ def _resolve(connection: db.Connection) -> None:
     )
 
 
-def _drop_superseded(connection: db.Connection) -> int:
-    chosen = f'FROM "{PATIENT_TABLE}" WHERE nhs_number IN (SELECT old FROM resolved)'
-    connection.execute(f'INSERT INTO "{CHANGED_TABLE}" SELECT nhs_number {chosen}')
-    return _changed(connection, f"DELETE {chosen}")
-
-
-def _mark_invalidated(connection: db.Connection) -> int:
-    """Put markers in the place of records that a number change invalidated."""
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE invalidated AS
-        SELECT p.nhs_number, p.version_id, '{INVALIDATED}' AS security, p.recorded_at, p.source, p.position,
-            p.sequence, p.row_no, {marker_json("p.version_id")} AS record
-        FROM "{PATIENT_TABLE}" p JOIN "{CHANGE_TABLE}" c ON c."old" = p.nhs_number
-        WHERE c."new" IS NULL AND p.security <> '{INVALIDATED}'
-        """
-    )
-    connection.execute(f'INSERT INTO "{CHANGED_TABLE}" SELECT nhs_number FROM invalidated')
-    connection.execute(f'DELETE FROM "{PATIENT_TABLE}" WHERE nhs_number IN (SELECT nhs_number FROM invalidated)')
-    count = _changed(connection, f'INSERT INTO "{PATIENT_TABLE}" BY NAME SELECT * FROM invalidated')
-    connection.execute("DROP TABLE invalidated")
-    return count
+def _drop_renumbered(connection: db.Connection) -> int:
+    renumbered = f'WHERE nhs_number IN (SELECT "old" FROM "{CHANGE_TABLE}")'
+    connection.execute(f'INSERT INTO "{CHANGED_TABLE}" SELECT nhs_number FROM "{PATIENT_TABLE}" {renumbered}')
+    connection.execute(f'DELETE FROM "{TOMBSTONE_TABLE}" {renumbered} AND feed = {db.literal(PATIENT.feed)}')
+    return _changed(connection, f'DELETE FROM "{PATIENT_TABLE}" {renumbered}')
 
 
 def _own_summaries(connection: db.Connection) -> int:
