@@ -15,7 +15,7 @@ import polars as pl
 
 from sandbox.extracts.apply import Row, happen
 from sandbox.extracts.events import Events, earlier_events, events_of_day
-from sandbox.extracts.full import number_change_rows
+from sandbox.extracts.full import CHANGES, number_change_rows
 from sandbox.extracts.materials import Material, event_date, material_of
 from sandbox.extracts.newcomers import frame_of, newcomer_rows
 from sandbox.extracts.plan import Plan
@@ -77,8 +77,7 @@ class _Replay:
             if event["kind"] in ("supersede", "invalidate") and self.changed(event):
                 new = row["nhs_number"] if event["kind"] == "supersede" else None
                 found.append({"nhs_number": old, "new_nhs_number": new, "recorded_at": event["moment"]})
-        schema = {"nhs_number": pl.String, "new_nhs_number": pl.String, "recorded_at": pl.Datetime("us", "UTC")}
-        return number_change_rows(pl.DataFrame(found, schema=schema).sort("recorded_at"))
+        return number_change_rows(pl.DataFrame(found, schema=CHANGES).sort("recorded_at"))
 
     def _having_summary(self) -> set[str]:
         """First numbers of touched people who had a summary on day 0."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from multiprocessing import get_context
 
@@ -27,7 +28,8 @@ from schemas.feeds import FEEDS, PDS_NUMBER_CHANGE
 
 Progress = Callable[[str, int, int], None]  # feed, people done, people in all
 
-_NDJSON_PEOPLE = 50_000  # a part
+_NDJSON_PEOPLE = 25_000  # a part
+_MOST_WORKERS = 8
 _PARQUET_PEOPLE = {"pds_patient": 1_000_000, "scr_summary": 250_000}
 _PIECE = {"pds_patient": 65_536, "scr_summary": 25_000}
 _WORTH_A_PROCESS = 60_000  # people; below it, starting workers costs more than it saves
@@ -38,12 +40,28 @@ def extract(plan: Plan, progress: Progress | None = None) -> list[ExtractManifes
 
     Raises Refused when one is already there, ConfigurationError for an impossible plan.
     """
-    tell = progress or (lambda feed, done, total: None)
+    tell = progress or _silent
     for feed in FEEDS:
         open_folder(plan, feed)
     if plan.day:
         return _deltas(plan, tell)
-    return [_full(plan, feed, tell) for feed in FEEDS]
+    with _workers(plan) as pool:
+        return [_full(plan, feed, tell, pool) for feed in FEEDS]
+
+
+def _silent(_feed: str, _done: int, _total: int) -> None:
+    """No progress."""
+
+
+@contextmanager
+def _workers(plan: Plan) -> Iterator[ProcessPoolExecutor | None]:
+    """Processes for all parts of the delivery; None where they would not pay."""
+    count = min(os.cpu_count() or 1, _MOST_WORKERS)
+    if plan.form == "parquet" or plan.patients < _WORTH_A_PROCESS or count < 2:
+        yield None
+        return
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        yield pool
 
 
 def _deltas(plan: Plan, tell: Progress) -> list[ExtractManifest]:
@@ -51,19 +69,21 @@ def _deltas(plan: Plan, tell: Progress) -> list[ExtractManifest]:
     frames = delta_rows(plan, population(plan.seed))
     for feed in FEEDS:
         rows = frames[feed]
+        tell(feed, 0, len(rows))
         parts = [write_part(plan, feed, 0, numbered([rows]))] if len(rows) else []
         manifests.append(close(plan, feed, parts))
         tell(feed, len(rows), len(rows))
     return manifests
 
 
-def _full(plan: Plan, feed: str, tell: Progress) -> ExtractManifest:
+def _full(plan: Plan, feed: str, tell: Progress, pool: ProcessPoolExecutor | None) -> ExtractManifest:
+    tell(feed, 0, plan.patients)
     if feed == PDS_NUMBER_CHANGE.name:
         rows = number_changes(population(plan.seed), plan.patients)
         manifest = close(plan, feed, [write_part(plan, feed, 0, [rows])])
         tell(feed, plan.patients, plan.patients)
         return manifest
-    parts = _parquet_parts(plan, feed, tell) if plan.form == "parquet" else _ndjson_parts(plan, feed, tell)
+    parts = _parquet_parts(plan, feed, tell) if plan.form == "parquet" else _ndjson_parts(plan, feed, tell, pool)
     return close(plan, feed, parts)
 
 
@@ -104,18 +124,12 @@ def _ndjson_part(plan: Plan, feed: str, number: int, start: int, count: int) -> 
     return write_part(plan, feed, number, _pieces(plan, feed, start, count))
 
 
-def _ndjson_parts(plan: Plan, feed: str, tell: Progress) -> Iterator[WrittenFile]:
+def _ndjson_parts(plan: Plan, feed: str, tell: Progress, pool: ProcessPoolExecutor | None) -> Iterator[WrittenFile]:
     """Parts in order, made here or by worker processes."""
-    jobs = [(plan, feed, number, *cut) for number, cut in enumerate(_cut(plan.patients, _NDJSON_PEOPLE))]
-    workers = min(os.cpu_count() or 1, len(jobs), 8)
-    if plan.patients < _WORTH_A_PROCESS or workers < 2:
-        for job in jobs:
-            yield _ndjson_part(*job)
-            tell(feed, job[3] + job[4], plan.patients)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for job, part in zip(jobs, pool.map(_ndjson_part, *zip(*jobs, strict=True)), strict=True):
-            yield part
-            tell(feed, job[3] + job[4], plan.patients)
-
-
+    cuts = _cut(plan.patients, _NDJSON_PEOPLE)
+    jobs = [(plan, feed, number, *cut) for number, cut in enumerate(cuts)]
+    columns = tuple(zip(*jobs, strict=True))
+    made = map(_ndjson_part, *columns) if pool is None else pool.map(_ndjson_part, *columns)
+    for (start, count), part in zip(cuts, made, strict=True):
+        yield part
+        tell(feed, start + count, plan.patients)

@@ -61,7 +61,10 @@ def write_parquet(path: Path, frames: Iterable[pl.DataFrame]) -> WrittenFile:
 def write_ndjson(path: Path, feed: str, frames: Iterable[pl.DataFrame]) -> WrittenFile:
     """One gzipped NDJSON file of envelopes, or of bare resources where nothing else is needed."""
     rows = control = 0
-    with path.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=_GZIP_LEVEL) as out:
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=_GZIP_LEVEL) as out,
+    ):
         for frame in frames:
             lines = _summary_lines(frame) if feed == SCR_SUMMARY.name else _lines(feed, frame)
             out.write(b"".join(lines))

@@ -22,6 +22,11 @@ from sandbox.population.summaries import summary_rows
 from sandbox.population.traits import record_kinds
 from schemas.feeds import PDS_NUMBER_CHANGE
 
+CHANGES: dict[str, pl.DataType] = {
+    "nhs_number": pl.String(),
+    "new_nhs_number": pl.String(),
+    "recorded_at": pl.Datetime("us", "UTC"),
+}
 _SCAN = 1 << 20
 _CHAIN_EVERY = 40  # one superseded number in forty followed an older one
 _OLDER = 5_000_000  # their positions lie so far above
@@ -66,7 +71,10 @@ def number_change_rows(changes: pl.DataFrame) -> pl.DataFrame:
     )
     schema = PDS_NUMBER_CHANGE.polars_schema
     return made.select(
-        [(pl.col(name) if name in made.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items()]
+        [
+            (pl.col(name) if name in made.columns else pl.lit(None)).cast(dtype).alias(name)
+            for name, dtype in schema.items()
+        ]
     )
 
 

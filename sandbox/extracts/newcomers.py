@@ -101,9 +101,17 @@ def _usual_name(given: list[str], family: str, start: str) -> Row:
 
 
 def _mother(number: str) -> str:
-    names = (
-        "start end names addresses telecoms copy_correspondence contact_preference language interpreter_required"
-    ).split()
+    names = [
+        "start",
+        "end",
+        "names",
+        "addresses",
+        "telecoms",
+        "copy_correspondence",
+        "contact_preference",
+        "language",
+        "interpreter_required",
+    ]
     row: Row = dict.fromkeys(names)
     row |= {"id": f"R{number[2:9]}", "patient_number": number, "active": True, "rank": 1}
     return json_text(related_person_resource(row | {"relationships": ["Guardian", "MTH"]}))

