@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import tantivy
 from tantivy import FieldType, Occur, Order, Query
 
-from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument
-from search_api.index.schema import PREFIXES, RESTRICTED, SCHEMA
+from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
+from search_api.index.schema import FINGERPRINT, PART_BITS, PREFIXES, RESTRICTED, SCHEMA
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
@@ -24,7 +24,6 @@ from search_api.matching.rules import PdsRules
 TIE_MARGIN = 50
 FIRST_PAGE = 256
 PAGE_GROWTH = 8
-MASK = 2**64 - 1
 
 
 class EmbeddedReader:
@@ -149,7 +148,10 @@ class EmbeddedReader:
             terms={},
             numbers={"birth": person.birth, "death": person.death},
             payload=payload,
-            fingerprint=int(self._searcher.fast_field_values("fingerprint", [address])[0] or 0),
+            fingerprint=sum(
+                int(self._searcher.fast_field_values(part, [address])[0] or 0) << position * PART_BITS
+                for position, part in enumerate(FINGERPRINT)
+            ),
         )
 
     def _payload(self, address: tantivy.DocAddress) -> bytes:
@@ -161,13 +163,12 @@ class EmbeddedReader:
         return int(self._searcher.num_docs)
 
     def checksum(self) -> str:
-        """Sum of the fingerprints of all documents, modulo 2^64, as 16 hex digits; order does not matter."""
-        hits = self._searcher.search(Query.all_query(), limit=max(self.count(), 1), count=False).hits
-        total = 0
-        for start in range(0, len(hits), 100_000):
-            addresses = [address for _, address in hits[start : start + 100_000]]
-            total += sum(int(value or 0) for value in self._searcher.fast_field_values("fingerprint", addresses))
-        return f"{total & MASK:016x}"
+        """``checksum_of`` the fingerprints of all documents, read back from the index."""
+        return checksum_of(self._sum(part) << position * PART_BITS for position, part in enumerate(FINGERPRINT))
+
+    def _sum(self, field: str) -> int:
+        found = self._searcher.aggregate(Query.all_query(), {"total": {"sum": {"field": field}}})
+        return int(found["total"]["value"])
 
     def close(self) -> None:
         """Let go of the files; nothing may be asked afterwards."""

@@ -46,10 +46,9 @@ class Matcher:
         self._key_cap = key_cap
 
     def answer(self, question: Question, index: IndexReader, frequencies: Frequencies) -> Answer:
-        """Matches of a question, best first; ties in ascending NHS number.
+        """At most ``question.limit`` matches, best first; ties in ascending NHS number.
 
-        FILTER and FUZZY give no match at all when more than ``question.limit`` match (PDS's rule);
-        WIDE gives the best ``limit``.
+        With ``too_many`` the matches are still given, for the audit: PDS shows none of them (pds.md 1.6).
         """
         prior = self.weights.prior(index.count())
         if question.mode is Mode.FILTER:
@@ -108,10 +107,6 @@ class Matcher:
     def _answer(
         self, question: Question, scored: Sequence[tuple[float, Scored]], total: int, found: CandidateSet, prior: float
     ) -> Answer:
-        too_many = total > question.limit
-        counters = dict(found.counters)
-        if too_many and question.mode is not Mode.WIDE:
-            return Answer((), total, True, found.truncated, prior, counters)
         by_weight = sorted((item for _, item in scored), key=lambda item: (-item.weight, item.person.nhs_number))
         grade_of = dict(
             zip((item.person.nhs_number for item in by_weight), grades(by_weight, self.weights.grades), strict=True)
@@ -127,7 +122,7 @@ class Matcher:
             )
             for score, item in scored[: question.limit]
         )
-        return Answer(matches, total, too_many, found.truncated, prior, counters)
+        return Answer(matches, total, total > question.limit, found.truncated, prior, dict(found.counters))
 
 
 def _persons(found: CandidateSet) -> list[Person]:

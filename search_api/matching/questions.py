@@ -100,7 +100,9 @@ class Match:
 
 @dataclass(frozen=True)
 class Answer:
-    """Matches best first. ``too_many``: more than the limit matched (PDS then shows none).
+    """At most the limit of matches, best first. ``too_many``: more than the limit matched; PDS then shows
+    none of them, and whoever is in ``matches`` is audited all the same. ``total`` is then more than the
+    limit, not the whole number in FILTER mode.
 
     ``truncated``: a blocking key or the candidate limit was reached, so someone may be missing.
     """

@@ -16,7 +16,7 @@ from search_api.index.documents import documents
 from search_api.index.embedded import EmbeddedEngine
 from search_api.index.embedded_reader import EmbeddedReader
 from search_api.index.frequencies import Frequencies
-from search_api.index.provider import KeyQuery, SearchDocument
+from search_api.index.provider import KeyQuery, SearchDocument, checksum_of
 from search_api.matching.person import unpack
 from search_api.matching.questions import DateRange, Mode, Question
 from tests.lib.crowd import crowd
@@ -356,3 +356,8 @@ def test_spelling_neighbours_most_borne_first() -> None:
     counted = Frequencies(10, {"SMITH": 5, "SMYTH": 9}, {})
     assert counted.family_spelling.neighbours("SMETH", 5) == [("SMYTH", 9), ("SMITH", 5)]
     assert counted.given_spelling.neighbours("SMETH", 5) == []
+
+
+def test_the_checksum_is_that_of_the_documents(reader: EmbeddedReader, people: pl.DataFrame) -> None:
+    made = documents(people, Frequencies.empty())
+    assert reader.checksum() == checksum_of(document.fingerprint for document in made)
