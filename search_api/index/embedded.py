@@ -20,6 +20,8 @@ import tantivy
 
 from schemas.errors import GenerationError, PermanentFault
 from search_api.index.embedded_reader import EmbeddedReader
+from search_api.index.frequencies import Frequencies
+from search_api.index.parallel import ParallelWriter, PartJob
 from search_api.index.provider import SearchDocument
 from search_api.index.schema import SCHEMA, to_tantivy
 from search_api.matching.rules import PdsRules
@@ -75,6 +77,18 @@ class EmbeddedEngine:
         """
         _fresh(location)
         return EmbeddedWriter(location, self._heap_bytes, self._threads)
+
+    def bulk(
+        self, location: Path, frequencies: Frequencies, *, show_very_restricted: bool = False, processes: int = THREADS
+    ) -> ParallelWriter:
+        """A writer of whole frames into a new, empty folder that uses several processes (full builds).
+
+        Raises:
+            PermanentFault: the folder exists and is not empty.
+        """
+        _fresh(location)
+        job = PartJob(location, frequencies, show_very_restricted, self._heap_bytes // max(processes, 1))
+        return ParallelWriter(location, job, processes)
 
     def branch(self, base: Path, location: Path) -> EmbeddedWriter:
         """A writer on a copy of a published folder; the base keeps every byte.

@@ -361,3 +361,41 @@ def test_spelling_neighbours_most_borne_first() -> None:
 def test_the_checksum_is_that_of_the_documents(reader: EmbeddedReader, people: pl.DataFrame) -> None:
     made = documents(people, Frequencies.empty())
     assert reader.checksum() == checksum_of(document.fingerprint for document in made)
+
+
+def test_a_bulk_build_equals_a_single_one(people: pl.DataFrame, reader: EmbeddedReader, tmp_path: Path) -> None:
+    writer = ENGINE.bulk(tmp_path / "index", Frequencies.build([people]), processes=2)
+    for start in range(0, people.height, 400):
+        writer.add_frame(people.slice(start, 400))
+    assert writer.commit() == people.height
+    opened = ENGINE.open(tmp_path / "index")
+    assert (opened.count(), opened.checksum()) == (reader.count(), reader.checksum())
+    keys = next(documents(people.slice(9, 1), Frequencies.empty())).keys
+    asked = KeyQuery(keys, open_only=False, limit=20, key_cap=2000)
+    assert opened.candidates(asked) == reader.candidates(asked)
+    assert {file.suffix for file in (tmp_path / "index").iterdir()} >= {".json", ".store"}
+    assert not list((tmp_path / "index").glob("part-*"))
+    opened.close()
+
+
+def test_a_bulk_build_can_be_branched_and_merged(people: pl.DataFrame, tmp_path: Path) -> None:
+    bulk = ENGINE.bulk(tmp_path / "base", Frequencies.empty(), processes=2)
+    bulk.add_frame(people.head(500))
+    bulk.add_frame(people.slice(500, 500))
+    assert bulk.commit() == 1000
+    before = digest(tmp_path / "base")
+    writer = ENGINE.branch(tmp_path / "base", tmp_path / "next")
+    writer.delete(people["nhs_number"].head(10).to_list())
+    writer.add(documents(people.slice(2000, 30), Frequencies.empty()))
+    writer.commit()
+    assert ENGINE.open(tmp_path / "next").count() == 1020
+    assert digest(tmp_path / "base") == before
+
+
+def test_a_frame_that_cannot_be_indexed_fails_the_bulk_build(people: pl.DataFrame, tmp_path: Path) -> None:
+    writer = ENGINE.bulk(tmp_path / "index", Frequencies.empty(), processes=1)
+    writer.add_frame(people.head(3).drop("names"))
+    with pytest.raises(PermanentFault, match="could not be built"):
+        writer.commit()
+    with pytest.raises(GenerationError):
+        ENGINE.open(tmp_path / "index")
