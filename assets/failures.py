@@ -50,9 +50,8 @@ class Translated(ContextDecorator):
         fault = as_fault(error)
         if isinstance(fault, PassingFault):
             raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS) from fault
-        raise dg.Failure(
-            description=str(fault), metadata={"code": fault.code, "remedy": fault.remedy}, allow_retries=False
-        ) from None
+        said = {"kind": type(error).__name__, "code": fault.code, "text": fault.message, "remedy": fault.remedy}
+        raise dg.Failure(description=str(fault), metadata=said, allow_retries=False) from None
 
 
 def translated(compute: Callable[P, R]) -> Callable[P, R]:

@@ -19,6 +19,7 @@ from schemas.errors import ConfigurationError, Refused
 if TYPE_CHECKING:
     import dagster as dg
 
+    from pipelines.launch import StepFailure
     from search_api.ops.ledger import ExtractEntry, Ledger
     from search_api.settings import Settings
 
@@ -32,7 +33,7 @@ class FeedResult:
     feed: str
     run_id: str | None = None
     success: bool = True
-    failures: tuple[str, ...] = ()
+    failures: tuple[StepFailure, ...] = ()
     extracts: list[ExtractEntry] = field(default_factory=list)
 
     @property
@@ -46,7 +47,7 @@ class FeedResult:
             "feed": self.feed,
             "run": self.run_id,
             "success": self.success,
-            "failures": list(self.failures),
+            "failures": [vars(failure) for failure in self.failures],
             "extracts": [_extract(entry) for entry in self.extracts],
         }
 
@@ -192,7 +193,8 @@ def _finish(results: list[FeedResult]) -> None:
     """Exit codes: a failure of ours outranks a refusal of theirs."""
     for result in results:
         if not result.success and not result.refused:
-            typer.echo(f"{result.feed}: {' '.join(result.failures) or 'the job failed.'}", err=True)
+            said = [f"{failure.code}: {failure.text} {failure.remedy}" for failure in result.failures]
+            typer.echo(f"{result.feed}: {' '.join(said) or 'the job failed.'}", err=True)
             raise typer.Exit(Exit.FAILURE)
     if any(result.refused for result in results):
         typer.echo("An extract was refused or held; the acknowledgement says why. See docs/runbook.md.", err=True)

@@ -6,14 +6,21 @@ the sandbox as it would reach the real world, through files and HTTP, and import
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli_common import Exit, new_app, settings
+
+if TYPE_CHECKING:
+    from search_api.settings import Settings
+
+MEMORY = "sandbox.json"
+DEFAULTS = {"patients": 100_000, "seed": 1}
 
 app = new_app("The outside world, played: extracts of synthetic patients, a sign-in service, tokens.")
 
@@ -27,22 +34,40 @@ def run_sandbox(*arguments: str) -> None:
 
 @app.command()
 def extract(
-    patients: Annotated[int, typer.Option(min=1, help="How many patients there are on day 0.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="Same seed, same people.")] = 1,
+    patients: Annotated[int | None, typer.Option(min=1, help="People on day 0; later days remember it.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same people; later days remember it.")] = None,
     day: Annotated[int, typer.Option(min=0, help="Day 0 is a full; each later day a delta on the one before.")] = 0,
-    data_format: Annotated[str, typer.Option("--format", help="parquet, or ndjson.gz of FHIR resources.")] = "parquet",
+    data_format: Annotated[str, typer.Option("--format", help="parquet, or ndjson (FHIR resources).")] = "parquet",
     drop: Annotated[Path | None, typer.Option(help="Drop folder; default that of the settings.")] = None,
 ) -> None:
-    """Write one day's extracts of every feed into the drop folder.
+    """Write one day's extracts of every feed into the drop folder. Day 0: 100,000 people of seed 1 unless said.
 
     Example: ncrs sandbox extract --patients 2000 --seed 7 --day 0
     """
-    folder = drop or settings().drop_folder
+    chosen = settings()
+    people = _people(chosen, patients, seed, day)
     run_sandbox(
         "extract",
-        *("--drop", str(folder), "--patients", str(patients), "--seed", str(seed)),
-        *("--day", str(day), "--format", data_format),
+        *("--drop", str(drop or chosen.drop_folder), "--patients", str(people["patients"])),
+        *("--seed", str(people["seed"]), "--day", str(day), "--format", data_format),
     )
+    if day == 0 and drop is None:
+        _remember(chosen, people)
+
+
+def _people(chosen: Settings, patients: int | None, seed: int | None, day: int) -> dict[str, int]:
+    """Size and seed of the population: as given, as remembered from day 0, or the defaults."""
+    memory = chosen.home / MEMORY
+    known = json.loads(memory.read_text()) if day and memory.is_file() else DEFAULTS
+    given = {"patients": patients, "seed": seed}
+    return {name: known[name] if value is None else value for name, value in given.items()}
+
+
+def _remember(chosen: Settings, people: dict[str, int]) -> None:
+    from pipelines.home import prepare_home
+
+    prepare_home(chosen)
+    (chosen.home / MEMORY).write_text(json.dumps(people))
 
 
 @app.command()

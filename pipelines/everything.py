@@ -27,10 +27,11 @@ from pipelines.instance import ROOT, WORKSPACE_YAML, dagster_home
 from pipelines.supervise import Company, Program, stop_on_signals
 from pipelines.trial import Trial, find_trial
 from schemas.errors import PermanentFault, Refused
-from schemas.feeds import FEEDS
+from schemas.feeds import FEEDS, PDS_PATIENT
 from search_api.settings import Settings
 
 READY_S = 120.0
+API, SIGN_IN, DAGSTER, DAEMON = "api", "sign-in", "dagster", "dagster-daemon"
 HOST = "127.0.0.1"
 
 
@@ -58,10 +59,14 @@ def run_everything(settings: Settings, ports: Ports, *, patients: int, seed: int
         try:
             for program in _programs(settings, ports):
                 company.start(program)
-            with step("Waiting until all answer"):
-                company.wait_ready(READY_S)
+            with step("Waiting until the API and the sign-in service answer"):
+                company.wait_ready(READY_S, API, SIGN_IN)
             addresses = ports.addresses()
-            _print_how_to(ports, find_trial(settings, addresses["api"], addresses["sign-in"]))
+            trial = find_trial(settings, addresses["api"], addresses["sign-in"])
+            _print_how_to(ports, trial, _next_day(settings))
+            with step("Waiting until Dagster answers"):
+                company.wait_ready(READY_S)
+            typer.echo("Everything runs. Ctrl-C stops everything.")
             company.watch()
         except KeyboardInterrupt:
             typer.echo("Stopping ...", err=True)
@@ -138,7 +143,7 @@ def _programs(settings: Settings, ports: Ports) -> list[Program]:
     ]
 
 
-def _print_how_to(ports: Ports, trial: Trial) -> None:
+def _print_how_to(ports: Ports, trial: Trial, next_day: int) -> None:
     addresses = ports.addresses()
     lines = (
         "",
@@ -155,11 +160,18 @@ def _print_how_to(ports: Ports, trial: Trial) -> None:
         "",
         f"  -> {trial.answer}",
         "",
-        "Ctrl-C stops everything. `ncrs status` says how things stand; a delivery put into the drop folder is taken in by itself:",
-        "  ncrs sandbox extract --day 1",
+        "`ncrs status` says how things stand. A delivery in the drop folder is taken in and published by itself; try:",
+        "",
+        f"  .venv/bin/ncrs sandbox extract --day {next_day}",
+        "",
     )
     for line in lines:
         typer.echo(line)
+
+
+def _next_day(settings: Settings) -> int:
+    """Day D is delivered as sequence D + 1."""
+    return max((delivery.sequence for delivery in deliveries(stores_of(settings), PDS_PATIENT.name)), default=0)
 
 
 def _personas() -> list[str]:

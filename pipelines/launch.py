@@ -15,7 +15,7 @@ from assets.replica.factory import ACTOR_TAG, FULL_TAG, REASON_TAG
 from pipelines.definitions import build_definitions
 from pipelines.instance import process_tag
 from pipelines.jobs import PUBLISH
-from schemas.errors import PermanentFault
+from schemas.errors import PermanentFault, Refused
 from search_api.generation_files import read_current
 from search_api.settings import Settings
 
@@ -24,13 +24,23 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
+class StepFailure:
+    """Why a step failed: ``kind`` is the class of the fault (schemas/errors.py), empty when none said."""
+
+    kind: str
+    code: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class JobOutcome:
-    """How a run ended. ``failures`` are the descriptions of failed steps, checks among them."""
+    """How a run ended. ``failures`` are what the failed steps said, checks among them."""
 
     job: str
     run_id: str
     success: bool
-    failures: tuple[str, ...]
+    failures: tuple[StepFailure, ...]
 
 
 @dataclass(frozen=True)
@@ -66,18 +76,26 @@ def publish_now(settings: Settings, instance: dg.DagsterInstance, ask: Ask) -> s
 
 
 def require_success(outcome: JobOutcome) -> JobOutcome:
-    """Raises PermanentFault with what the failed steps said."""
+    """Raises what the first failed step said, as Refused or PermanentFault, so that exit codes hold."""
     if not outcome.success:
-        said = " ".join(outcome.failures) or "No step says why."
-        raise PermanentFault(f"The job {outcome.job} failed. {said}", remedy=f"See run {outcome.run_id} in Dagster.")
+        said = outcome.failures[0] if outcome.failures else StepFailure("", "JOB_FAILED", "No step says why.", "")
+        kind = Refused if said.kind == Refused.__name__ else PermanentFault
+        raise kind(
+            f"The job {outcome.job} failed: {said.text}",
+            code=said.code,
+            remedy=f"{said.remedy} Run {outcome.run_id} in Dagster.".strip(),
+        )
     return outcome
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    texts = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            user = data.user_failure_data
-            texts.append(user.description if user and user.description else f"Step {event.step_key} failed.")
-    return texts
+def _failures(result: dg.ExecuteInProcessResult) -> list[StepFailure]:
+    return [_said(event) for event in result.all_events if event.is_step_failure]
+
+
+def _said(event: dg.DagsterEvent) -> StepFailure:
+    user = event.step_failure_data.user_failure_data
+    if user is None:
+        return StepFailure("", "STEP_FAILED", f"Step {event.step_key} failed.", "")
+    words = {name: str(value.value) for name, value in user.metadata.items()}
+    text = words.get("text") or user.description or f"Step {event.step_key} failed."
+    return StepFailure(words.get("kind", ""), words.get("code", "STEP_FAILED"), text, words.get("remedy", ""))

@@ -68,17 +68,20 @@ class Company:
             )
         self._running.append((program, child))
 
-    def wait_ready(self, timeout_s: float) -> None:
-        """Return when every child answers. Raises PermanentFault when one ends or does not answer in time."""
-        waiting = [program for program, _ in self._running if program.ready]
+    def wait_ready(self, timeout_s: float, *names: str) -> None:
+        """Return when the named children answer (all when none is named).
+
+        Raises PermanentFault when any ends, or one does not answer in time.
+        """
+        waiting = [program for program, _ in self._running if program.ready and (not names or program.name in names)]
         deadline = time.monotonic() + timeout_s
         while waiting:
             self.check()
             waiting = [program for program in waiting if not _answers(str(program.ready))]
             if waiting and time.monotonic() > deadline:
-                names = ", ".join(program.name for program in waiting)
+                silent = ", ".join(program.name for program in waiting)
                 raise PermanentFault(
-                    f"{names} did not answer within {timeout_s:.0f} s.", remedy=f"See {waiting[0].log}."
+                    f"{silent} did not answer within {timeout_s:.0f} s.", remedy=f"See {waiting[0].log}."
                 )
             time.sleep(POLL_S if waiting else 0)
 

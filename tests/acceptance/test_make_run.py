@@ -120,7 +120,7 @@ def test_status_while_it_serves(running: Running) -> None:
 
 def test_a_delivery_in_the_drop_folder_is_published_by_itself(running: Running) -> None:
     """Sensor, daemon, ingest, sensor, publication, and the API on the new generation without a restart."""
-    running.ncrs("sandbox", "extract", "--patients", "400", "--day", "1")
+    running.ncrs("sandbox", "extract", "--day", "1")
     headers = {
         "Authorization": f"Bearer {running.ncrs.token()}",
         "X-Request-ID": "6f2a4c1e-7d0b-4c55-9a61-0b3d5c8e2f10",
