@@ -16,6 +16,7 @@ import orjson
 from schemas.fhir.values import dicts, mapping, texts
 from search_api import errors
 from search_api.matching.questions import DateRange, Mode, Question
+from search_api.patients.identified import sent_number
 from search_api.patients.minimum import NO_WIDE, WIDE_MINIMUM
 from search_api.patients.parameters import GENDERS, OTHER_LENGTH
 from search_api.patients.searching import MatchRequest
@@ -31,7 +32,7 @@ def read_match(body: bytes, most: int) -> MatchRequest:
     """The request. ``most`` is the highest count this caller may have. Raises SpineError."""
     document = _document(body)
     if document.get("resourceType") == "Patient":
-        return MatchRequest(_question(document, most), only_certain=False, count=most)
+        return MatchRequest(_question(document, most), only_certain=False, count=most, number=sent_number(document))
     if document.get("resourceType") != "Parameters":
         raise errors.invalid_value(str(document.get("resourceType", ""))[:OTHER_LENGTH], "resourceType")
     parts = {str(part.get("name")): part for part in dicts(document.get("parameter"))}
@@ -42,7 +43,8 @@ def read_match(body: bytes, most: int) -> MatchRequest:
     if patient.get("resourceType") != "Patient":
         raise errors.missing_value("resource")
     only_certain = _boolean(parts.get("onlyCertainMatches"))
-    return MatchRequest(_question(patient, most), only_certain, _count(parts.get("count"), most))
+    count = _count(parts.get("count"), most)
+    return MatchRequest(_question(patient, most), only_certain, count, sent_number(patient))
 
 
 def _document(body: bytes) -> Resource:

@@ -18,6 +18,7 @@ from search_api.answering import Ask, Reply
 from search_api.matching.questions import Answer, Grade, Match, Mode, Question
 from search_api.patients import bundles, views
 from search_api.patients.asked import APPLICATIONS, Search
+from search_api.patients.identified import with_number
 from search_api.patients.reading import FEED
 from search_api.patients.records import records_of
 from search_api.patients.redaction import Security
@@ -32,11 +33,13 @@ Shown = list[tuple[Match, PatientRecord]]
 
 @dataclass(frozen=True)
 class MatchRequest:
-    """What $match was asked: the question, whether only certain matches count, and how many."""
+    """What $match was asked: the question, whether only certain matches count, how many, and the NHS
+    number that was sent with it."""
 
     question: Question
     only_certain: bool
     count: int
+    number: int | None = None
 
 
 def search(ask: Ask, asked: Search) -> Reply:
@@ -65,6 +68,9 @@ def match(ask: Ask, asked: MatchRequest) -> Reply:
     An application gets certain matches only: of those there is never a second close one (pds.md 1.10).
     """
     answer = _answer(ask, asked.question)
+    if asked.number is not None:
+        current = ask.generation.replica.current_number(asked.number)
+        answer = with_number(answer, current, ask.services.matcher.weights.grades)
     only_certain = asked.only_certain or ask.caller.mode in APPLICATIONS
     shown = [pair for pair in _shown(ask, asked.question, answer) if _wanted(pair[0], only_certain)][: asked.count]
     bundle = _bundle(ask, shown, posterior=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,12 @@ def test_everyone_matched_is_recorded(api: Api, what: str, params: Json, numbers
 
 
 def test_too_many_is_recorded_with_its_count(api: Api) -> None:
-    """None is shown; how many matched is kept: at least one more than were allowed."""
-    api.search(family="Crowdson", birthdate="1980-05-17")
+    """None is shown; those the index gave are recorded all the same, up to the limit."""
+    shown = api.search(family="Crowdson", birthdate="1980-05-17")
     event = api.events()[-1]
     assert event["detail"] == "TOO_MANY_MATCHES matched=51"
-    assert event["patients"] == "[]"
+    assert json.loads(event["patients"]) == [int(number) for number in cast.MANY[:50]]
+    assert not any(number in shown.text for number in cast.MANY)
 
 
 def test_who_where_and_which_generation(api: Api) -> None:

@@ -93,6 +93,45 @@ def test_an_application_gets_certain_matches_only(api: Api) -> None:
     assert not found(match(api, crowd, SIGNER.application()).json())
 
 
+def identified(number: str, resource: Json) -> Json:
+    return {**resource, "identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": number}]}
+
+
+CROWD: Json = {"resourceType": "Patient", "name": [{"family": "Crowdson", "given": ["Pat"]}], "birthDate": "1980-05-17"}
+
+
+def test_a_number_picks_one_of_many(api: Api) -> None:
+    body = match(api, identified(cast.MANY[7], CROWD)).json()
+    assert found(body)[0] == cast.MANY[7]
+    search = body["entry"][0]["search"]
+    assert search["extension"][0] == {"url": GRADE, "valueCode": "certain"}
+    assert "nhs_number" in str(search["extension"][1])
+    assert body["entry"][1]["search"]["extension"][0]["valueCode"] != "certain"
+
+
+def test_a_superseded_number_picks_the_record_that_replaced_it(api: Api) -> None:
+    cuff = {"resourceType": "Patient", "name": [{"family": "Cuff", "given": ["Mary"]}], "birthDate": "1926-01-07"}
+    body = match(api, identified(cast.OLD, cuff)).json()
+    assert found(body) == [cast.NEW]
+    assert "nhs_number" in str(body["entry"][0]["search"]["extension"])
+
+
+def test_a_number_that_contradicts_the_demographics_makes_nobody_certain(api: Api) -> None:
+    body = match(api, identified(cast.TUNNEY, JANE)).json()
+    assert found(body)[0] == cast.JANE
+    assert all(entry["search"]["extension"][0]["valueCode"] != "certain" for entry in body["entry"])
+
+
+def test_a_number_alone_shows_nobody(api: Api) -> None:
+    response = match(api, identified(cast.JANE, {"resourceType": "Patient"}))
+    assert response.json()["issue"][0]["details"]["coding"][0]["code"] == "INVALID_SEARCH_DATA"
+
+
+def test_a_number_with_a_wrong_check_digit_is_refused(api: Api) -> None:
+    response = match(api, identified(cast.BAD_DIGIT, JANE))
+    assert response.json()["issue"][0]["details"]["coding"][0]["code"] == "INVALID_VALUE"
+
+
 def test_nobody(api: Api) -> None:
     nobody = {"resourceType": "Patient", "name": [{"family": "Xylophone", "given": ["Zed"]}], "birthDate": "1901-01-02"}
     body = match(api, nobody).json()
