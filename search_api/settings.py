@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     expansion_limit: int = Field(200, description="Largest ratio of unpacked to packed size of a data file.")
     record_limit: int = Field(4_000_000, description="Largest record (line or document) of an extract, bytes.")
     clock_leeway_hours: int = Field(
-        48, description="How far in the future the as-at time of an extract may lie, hours; more is a wrong clock."
+        744,
+        description="How far in the future an extract's as-at time may lie, hours; generous, to catch wrong years only.",
     )
     quarantine_activity: str = Field(
         "B0011",
