@@ -128,7 +128,14 @@ def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _page(title: str, notes: Sequence[str], lines: Sequence[str]) -> str:
-    return "\n".join([f"# {title}", "", _NOTE, *(part for note in notes for part in ("", note)), "", *lines]) + "\n"
+    return (
+        "\n".join([f"# {title}", "", _NOTE, *(part for note in notes for part in ("", note)), "", *_from_text(lines)])
+        + "\n"
+    )
+
+
+def _from_text(lines: Sequence[str]) -> Sequence[str]:
+    return lines[1:] if lines and not lines[0] else lines
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -23,6 +23,8 @@ from tests.lib.house import ROOT
 
 pytestmark = pytest.mark.slow
 
+# Well known in every population of the sandbox (docs name her).
+README_NUMBER = "9000000009"
 READY_LINE = "Ctrl-C stops everything"
 START_S = 240
 AGAIN_S = 90
@@ -99,7 +101,7 @@ def test_personas_and_addresses_are_printed(running: Running) -> None:
 
 
 def test_without_a_token_nothing_is_answered(running: Running) -> None:
-    answer = httpx2.get(f"{running.api}/FHIR/R4/Patient/9000000009", timeout=30)
+    answer = httpx2.get(f"{running.api}/FHIR/R4/Patient/{README_NUMBER}", timeout=30)
     assert answer.status_code == 401
     assert answer.json()["resourceType"] == "OperationOutcome"
 
@@ -130,7 +132,7 @@ def test_a_delivery_in_the_drop_folder_is_published_by_itself(running: Running) 
     while not served.startswith("000002-"):
         assert time.monotonic() < deadline, running.ncrs("status", code=None).stdout
         time.sleep(2)
-        served = httpx2.get(f"{running.api}/FHIR/R4/metadata", headers=headers, timeout=30).headers.get(
+        served = httpx2.get(f"{running.api}/FHIR/R4/Patient/{README_NUMBER}", headers=headers, timeout=30).headers.get(
             "ncrs-generation", ""
         )
     assert running.ncrs.json("status")["generation"]["number"] == 2
