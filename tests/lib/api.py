@@ -9,10 +9,12 @@ The generation is built once a test process; every ``Api`` has its own audit log
 from __future__ import annotations
 
 import asyncio
+import atexit
 import hashlib
 import json
+import shutil
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -90,8 +92,9 @@ def build_home(home: Path, **lines: list[Json]) -> Settings:
 
 @cache
 def cast_home() -> Path:
-    """The home of the cast's generation; made once, removed with the process's temporary files."""
+    """The home of the cast's generation; made once, removed when the process ends."""
     home = Path(tempfile.mkdtemp(prefix="ncrs-cast-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     build_home(
         home,
         pds_patient=cast.patients(),
@@ -144,7 +147,7 @@ class Api:
         self, method: str, path: str, token: str | None = None, headers: dict[str, str] | None = None, **more: Any
     ) -> httpx2.Response:
         """One request with the token (a clinician's by default); ``headers`` replace the usual ones."""
-        sent = bearer(token or CLINICIAN()) if headers is None else headers
+        sent = bearer(token or SIGNER.clinician()) if headers is None else headers
         return self.run(self._client.request(method, path, headers=sent, **more))
 
     def get(self, path: str, token: str | None = None, **params: Any) -> httpx2.Response:
@@ -175,13 +178,3 @@ def query(params: dict[str, Any]) -> list[tuple[str, str]]:
         texts = (str(item).lower() if isinstance(item, bool) else str(item) for item in values)
         items.extend((NAMES.get(key, key), text) for text in texts)
     return items
-
-
-@cache
-def _token(make: Callable[[], str]) -> str:
-    return make()
-
-
-def CLINICIAN() -> str:  # noqa: N802 - reads as the constant it is
-    """A clinician's token, signed once."""
-    return _token(SIGNER.clinician)
