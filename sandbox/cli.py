@@ -78,6 +78,27 @@ def extract(  # noqa: PLR0913 - the options of a command
         )
 
 
+@app.command()
+def deliver(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".ndjson, .ndjson.gz or .parquet.")],
+    drop: Annotated[Path, typer.Option(help="Drop folder; made when missing.")],
+    feed: Annotated[str, typer.Option(help="Feed the file belongs to.")] = "pds_patient",
+    full: Annotated[bool, typer.Option("--full", help="A full: who is not in it is deleted.")] = False,
+    as_at: Annotated[datetime | None, typer.Option(help="When the data is true, UTC; default now.")] = None,
+) -> None:
+    """Deliver your own file: copy it into the drop folder as the next sequence, with a manifest.
+
+    Example: python -m sandbox deliver patients.ndjson --feed pds_patient --drop data/drop
+    """
+    from sandbox.extracts.deliver import Delivery
+    from sandbox.extracts.deliver import deliver as write
+
+    moment = as_at.replace(tzinfo=UTC) if as_at else datetime.now(UTC)
+    with _told():
+        made = write(Delivery(drop, feed, "full" if full else "delta", moment), file)
+    typer.echo(f"{made.feed} {made.kind} sequence {made.sequence} rows {made.record_count} as at {made.window_to}")
+
+
 class _Bars:
     """One progress bar a feed."""
 

@@ -55,7 +55,7 @@ def write_parquet(path: Path, frames: Iterable[pl.DataFrame]) -> WrittenFile:
     finally:
         if writer is not None:
             writer.close()
-    return _measured(path, "parquet", rows, control)
+    return measured(path, "parquet", rows, control)
 
 
 def write_ndjson(path: Path, feed: str, frames: Iterable[pl.DataFrame]) -> WrittenFile:
@@ -69,7 +69,7 @@ def write_ndjson(path: Path, feed: str, frames: Iterable[pl.DataFrame]) -> Writt
             lines = _summary_lines(frame) if feed == SCR_SUMMARY.name else _lines(feed, frame)
             out.write(b"".join(lines))
             rows, control = rows + len(frame), control ^ control_total([frame])
-    return _measured(path, "ndjson.gz", rows, control)
+    return measured(path, "ndjson.gz", rows, control)
 
 
 def _lines(feed: str, frame: pl.DataFrame) -> Iterable[bytes]:
@@ -102,7 +102,8 @@ def _summary_lines(frame: pl.DataFrame) -> Iterable[bytes]:
         yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _measured(path: Path, form: FileFormat, rows: int, control: int) -> WrittenFile:
+def measured(path: Path, form: FileFormat, rows: int, control: int) -> WrittenFile:
+    """The file's entry in the manifest: its size and SHA-256 as it lies there."""
     digest = hashlib.sha256()
     size = 0
     with path.open("rb") as file:
