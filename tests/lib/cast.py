@@ -71,7 +71,9 @@ def _bill() -> Json:
         history={
             "name": [name("Blogs", "Joe", id="h1", period={"start": "1955-11-05", "end": "1990-01-01"})],
             "telecom": [telecom(OLD_EMAIL, "email", id="h2", period={"start": "1999-01-01", "end": "2005-01-01"})],
-            "address": [address("DN15 7QW", "1 Old Road", id="h3", period={"start": "1990-01-01", "end": "2000-01-01"})],
+            "address": [
+                address("DN15 7QW", "1 Old Road", id="h3", period={"start": "1990-01-01", "end": "2000-01-01"})
+            ],
         },
         hidden={"address": [address(HIDDEN_POSTCODE, "9 Hidden Row", id="h4")]},
     )
