@@ -71,7 +71,7 @@ def _document(row: Row, memos: Memos) -> SearchDocument:
     birth = memos.births[birth_text or ""]
     death = memos.births[death_text].number if death_text else 0
     gender = sex(gender_text)
-    gp = gp_text.upper() if gp_text else ""
+    gp = memos.practices[gp_text] if gp_text else ""
     names = _Names()
     packed_names, steps = _read_names(name_items, names, memos)
     packed_places, postcodes = _read_places(place_items, memos)

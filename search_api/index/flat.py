@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -64,4 +65,9 @@ def _grouped(kept: pl.DataFrame, column: str, parts: tuple[str, str]) -> list[li
     long = long.filter(state.ne(HIDDEN)).select("row", state.eq(HISTORIC).alias("historic"), *parts)
     ends = long["row"].search_sorted(pl.Series(range(kept.height + 1), dtype=pl.UInt32), side="left").to_list()
     items = list(zip(long["historic"].to_list(), long[parts[0]].to_list(), long[parts[1]].to_list(), strict=True))
-    return [items[start:end] for start, end in pairwise(ends)]
+    return [_current_first(items[start:end]) for start, end in pairwise(ends)]
+
+
+def _current_first(items: list[tuple[bool, Any, Any]]) -> list[tuple[bool, Any, Any]]:
+    """Of equal values the current one is to be named, so it comes first."""
+    return sorted(items, key=itemgetter(0)) if len(items) > 1 else items

@@ -79,10 +79,11 @@ class Memos:
         self.givens: Memo[Given] = Memo(self._given)
         self.postcodes: Memo[Postcode] = Memo(_postcode)
         self.births: Memo[Birth] = Memo(_birth)
+        self.practices: Memo[str] = Memo(normalise.ods_code)
 
     def trim(self) -> None:
         """Empty whichever cache has grown large."""
-        for memo in (self.families, self.givens, self.postcodes, self.births):
+        for memo in (self.families, self.givens, self.postcodes, self.births, self.practices):
             if len(memo) > MOST_ENTRIES:
                 memo.clear()
 

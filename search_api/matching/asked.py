@@ -80,7 +80,7 @@ def ask(question: Question) -> Asked:
         death=_span(question.death),
         postcode=normalise.postcode(question.postcode) if question.postcode else "",
         premise=normalise.premise(question.address_lines),
-        gp=normalise.fold(question.gp_code).replace(" ", "") if question.gp_code else "",
+        gp=normalise.ods_code(question.gp_code) if question.gp_code else "",
         phones=tuple(filter(None, (normalise.phone(text) for text in question.phones))),
         emails=tuple(filter(None, (normalise.email(text) for text in question.emails))),
     )

@@ -37,11 +37,12 @@ def hard_filters(asked: Asked, person: Person, rules: PdsRules) -> bool:
 
 
 def found(asked: Asked, item: Scored, rules: PdsRules) -> bool:
-    """Whether the names asked for are near enough to those held."""
+    """Whether the names asked for are near enough to those held; a part that is not held is no obstacle."""
     family, given = item.level("family"), item.level("given")
     family_near, given_near = family in _FAMILY_NEAR, given in _GIVEN_NEAR
     if asked.family.joined and asked.first:
-        return (family_near and given_near) or (given_near and _renamed(item, rules))
+        whole = (family_near or family is None) and (given_near or given is None) and (family_near or given_near)
+        return whole or (given_near and _renamed(item, rules))
     if asked.family.joined:
         return family_near and item.level("postcode") in _POSTCODE_NEAR
     return given_near and item.level("postcode") in _POSTCODE_NEAR

@@ -206,6 +206,11 @@ def email(text: str) -> str:
     return "" if "@" not in clean or clean.upper() in skip_values().emails else clean
 
 
+def ods_code(text: str) -> str:
+    """An organisation code in capitals without anything but letters and digits."""
+    return "".join(char for char in text.upper() if char.isalnum())
+
+
 def date_number(text: str | None) -> int:
     """``yyyy``, ``yyyy-mm`` or ``yyyy-mm-dd`` (a time may follow) as yyyymmdd; 00 is unknown; 0 is none."""
     found = _DATE.match(text) if text else None

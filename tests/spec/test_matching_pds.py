@@ -220,6 +220,7 @@ FUZZY = [
         "emails": "secret@example.com"}, ()),
     Row("hyphen, space or neither", {"family": "smith jones", "given": "Mary", "birth": "1975-12-01"}, (HYPHEN,), 1.0),
     Row("one part of a double name", {"family": "Jones", "given": "Mary", "birth": "1975-12-01"}, (HYPHEN,)),
+    Row("single name on record", {"family": "Lone", "given": "Max", "birth": "1966-06-06"}, (BLANK,), None, True),
     Row("another surname, all else exact", {"family": "Oldroyd", "given": "Beth", "gender": "female",
         "birth": "1983-07-21", "postcode": "LS5 3AC"}, (RENAMED,), None, True),
     Row("another surname without the postcode: nothing",
