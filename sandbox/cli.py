@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from sandbox.identity.cli import register
-from schemas.errors import NcrsError
+from schemas.errors import ConfigurationError, NcrsError, Refused
 
 app = typer.Typer(
     name="sandbox",
@@ -35,12 +35,19 @@ _ERRORS = Console(stderr=True)
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Errors raised on purpose become one line on standard error and exit code 1."""
+    """Errors raised on purpose become one line on standard error; exit codes as those of ``ncrs``."""
     try:
         yield
     except NcrsError as error:
         _ERRORS.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from error
+        raise typer.Exit(_exit_code(error)) from error
+
+
+def _exit_code(error: NcrsError) -> int:
+    """2 for a wrong option, 3 for a refusal because of the state of things, 1 for the rest."""
+    if isinstance(error, ConfigurationError):
+        return 2
+    return 3 if isinstance(error, Refused) else 1
 
 
 @app.command()

@@ -294,7 +294,8 @@ def test_the_commands_work(tmp_path: Path) -> None:
     assert made.exit_code == 0
     assert "pds_patient" in made.stdout
     again = runner.invoke(app, arguments)
-    assert again.exit_code == 1
+    assert again.exit_code == 3
+    assert runner.invoke(app, [*arguments, "--base", "yesterday"]).exit_code == 2
     shown = runner.invoke(app, ["people", "--show-personas"])
     assert "9000000009" in shown.stdout
     listed = runner.invoke(app, ["people", "--count", "3"])
