@@ -51,7 +51,9 @@ def hardware() -> str:
 
 def commit() -> str:
     """The commit measured, with a mark when files differ from it."""
-    run = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return run.stdout.strip() or "unknown"
 
 

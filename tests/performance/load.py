@@ -43,9 +43,7 @@ async def _run(port: int, paths: Sequence[str], token: str, connections: int, se
     return Load(len(times) / took, times[len(times) // 2], times[int(len(times) * 0.99)], not_ok)
 
 
-async def _one(
-    port: int, paths: Sequence[str], token: str, stop: float, results: list[tuple[float, bool]]
-) -> None:
+async def _one(port: int, paths: Sequence[str], token: str, stop: float, results: list[tuple[float, bool]]) -> None:
     reader, writer = await asyncio.open_connection(HOST, port)
     turn = 0
     while time.perf_counter() < stop:

@@ -46,7 +46,9 @@ def figures(home: Path, size: str) -> Iterator[Figure]:
             yield Figure(f"bench.{size}.http_{name}_per_s", measured.rate, "1/s", what, more_is_better=True)
             yield Figure(f"bench.{size}.http_{name}_p50_ms", measured.p50_ms, "ms", f"{name}: median")
             yield Figure(f"bench.{size}.http_{name}_p99_ms", measured.p99_ms, "ms", f"{name}: 99th percentile")
-            yield Figure(f"bench.{size}.http_{name}_not_ok", measured.not_ok, "answers", f"{name}: answers other than 200", 0)
+            yield Figure(
+                f"bench.{size}.http_{name}_not_ok", measured.not_ok, "answers", f"{name}: answers other than 200", 0
+            )
 
 
 def _population(home: Path) -> tuple[list[str], list[dict[str, str]]]:

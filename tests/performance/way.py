@@ -31,8 +31,12 @@ def figures(home: Path, patients: int, seed: int) -> Iterator[Figure]:
     yield Figure(f"bench.{size}.publish_s", built.seconds, "s", "Replica, index, reconcile, published")
     total = taken.seconds + built.seconds
     peak = max(taken.peak_gb, built.peak_gb)
-    yield Figure(f"bench.{size}.build_s", total, "s", "Every stage, extract to published", BUILD_MUST_S if promise else None)
-    yield Figure(f"bench.{size}.build_peak_gb", peak, "GB", "Largest process of any stage", BUILD_MUST_GB if promise else None)
+    yield Figure(
+        f"bench.{size}.build_s", total, "s", "Every stage, extract to published", BUILD_MUST_S if promise else None
+    )
+    yield Figure(
+        f"bench.{size}.build_peak_gb", peak, "GB", "Largest process of any stage", BUILD_MUST_GB if promise else None
+    )
     yield Figure(f"bench.{size}.generation_gb", _size(home / "generations"), "GB", "Disk of the published generation")
     yield from _delta(home, drop, size)
 

@@ -63,5 +63,5 @@ def test_lines_that_cannot_be_read_are_counted_without_a_number(tmp_path: Path) 
 @pytest.mark.parametrize(("feed", "name"), [("nothing", "a.ndjson"), ("pds_patient", "a.csv")])
 def test_what_cannot_be_delivered_is_refused_with_the_way_out(tmp_path: Path, feed: str, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
-    with pytest.raises(ConfigurationError, match="Feeds:|Endings:"):
+    with pytest.raises(ConfigurationError, match=r"Feeds:|Endings:"):
         deliver(Delivery(tmp_path / "drop", feed, "delta", NOW), tmp_path / name)
