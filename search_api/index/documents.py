@@ -99,10 +99,11 @@ def fingerprint(nhs_number: int, content: str, *, is_open: bool) -> int:
 def _terms(names: _Names, postcodes: dict[str, str], gp: str) -> dict[str, tuple[str, ...]]:
     """Exact terms that narrow a non-fuzzy search; what they let through is checked on the payload.
 
-    Postcodes only where no key holds them: pseudo and malformed ones.
+    Postcodes only where no key holds them: pseudo and malformed ones, and those of people without a name
+    that makes keys.
     """
     terms = {"family": tuple(names.family), "word": tuple(names.words)}
-    odd = tuple([text for text, outcode in postcodes.items() if not outcode])
+    odd = tuple([text for text, outcode in postcodes.items() if not outcode or not names.keyed])
     if odd:
         terms["postcode"] = odd
     if gp:

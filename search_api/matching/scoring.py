@@ -98,6 +98,8 @@ class Scorer:
         """The asked family name as given name and the other way round."""
         family = scales.given_as_family[held.family]
         given = scales.family_as_given[words[0]]
+        if given != compare.EXACT and scales.family_as_given[held.given[0]] == compare.EXACT:
+            given = compare.EXACT
         if compare.OTHER in (family, given):
             return
         yield (
@@ -160,8 +162,8 @@ def _scales(asked: Asked, persons: Sequence[Person]) -> NameScales:
     return NameScales(
         compare.scale(family, families, rule) if family else {},
         _given_scale(asked, firsts | wholes) if first else {},
-        compare.scale(family, firsts, compare.given_rule) if both else {},
-        compare.scale(first, families, compare.family_rule((first,))) if both else {},
+        compare.scale(family, firsts | wholes, compare.given_rule) if both else {},
+        compare.scale(asked.given[0].joined, families, compare.family_rule(asked.given[0].words)) if both else {},
     )
 
 

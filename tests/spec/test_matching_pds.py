@@ -18,9 +18,22 @@ GARTON, PAULINE, PAULINE_MARY, MAT, SWAPPED, ALMOND, POOLE, ORTON, GWIN, TOBY, A
     nhs_number(serial) for serial in range(1, 15)
 )
 YOUDS = tuple(nhs_number(serial) for serial in range(20, 24))
-ALAN, COMPOUND, MOVED, HIDDEN, PARTIAL, DEAD, TWIN_A, TWIN_B, HYPHEN, TEMPORARY, RENAMED, PLACEHOLDER, BLANK = (
-    nhs_number(serial) for serial in range(30, 43)
-)
+(
+    ALAN,
+    COMPOUND,
+    MOVED,
+    HIDDEN,
+    PARTIAL,
+    DEAD,
+    TWIN_A,
+    TWIN_B,
+    HYPHEN,
+    TEMPORARY,
+    RENAMED,
+    PLACEHOLDER,
+    BLANK,
+    NAMELESS,
+) = (nhs_number(serial) for serial in range(30, 44))
 OLD, SECRET = "historic", "hidden"
 
 PEOPLE = [
@@ -118,6 +131,7 @@ PEOPLE = [
     person(RENAMED, name("Newman", "Beth"), born="1983-07-21", gender="female", addresses=[address("LS5 3AC")]),
     person(PLACEHOLDER, name("Fenn", "Baby"), born="2024-01-15", gender="female", addresses=[address("LS6 4AD")]),
     person(BLANK, name("Lone"), born="1966-06-06", gender="male"),
+    person(NAMELESS, name("Unknown", "Unknown"), born="1961-01-15", gender="male", addresses=[address("LS6 4AE")]),
 ]
 
 
@@ -220,6 +234,10 @@ FUZZY = [
         "emails": "secret@example.com"}, ()),
     Row("hyphen, space or neither", {"family": "smith jones", "given": "Mary", "birth": "1975-12-01"}, (HYPHEN,), 1.0),
     Row("one part of a double name", {"family": "Jones", "given": "Mary", "birth": "1975-12-01"}, (HYPHEN,)),
+    Row("compound names, exchanged", {"family": "Anne Marie", "given": "Marr", "birth": "2013-10-22"},
+        (ANNE_MARIE,), None, True),
+    Row("double family name, exchanged", {"family": "Mary", "given": "Smith-Jones", "birth": "1975-12-01"},
+        (HYPHEN,), None, True),
     Row("single name on record", {"family": "Lone", "given": "Max", "birth": "1966-06-06"}, (BLANK,), None, True),
     Row("another surname, all else exact", {"family": "Oldroyd", "given": "Beth", "gender": "female",
         "birth": "1983-07-21", "postcode": "LS5 3AC"}, (RENAMED,), None, True),
@@ -311,6 +329,8 @@ FILTER = [
         (ORTON,), 1.0),
     Row("pseudo postcode with a wildcard", {"family": "Orton", "birth": "2017-05-20", "postcode": "ZZ99*"},
         (ORTON,), None, True),
+    Row("a placeholder name with a real postcode",
+        {"family": "Unknown", "birth": "1961-01-15", "postcode": "LS6 4AE"}, (NAMELESS,), 1.0),
     Row("start of a pseudo postcode", {"family": "Orton", "birth": "2017-05-20", "postcode": "ZZ*"},
         (ORTON,), None, True),
     Row("placeholder name is a value like any", {"family": "Fenn", "given": "Baby", "birth": "2024-01-15"},
