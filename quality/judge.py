@@ -58,7 +58,8 @@ def judge(
     binding[DUPLICATE_RULE] = DUPLICATE_CODE
     rejected_mask = marks.select(pl.any_horizontal(*binding)).to_series()
     rejected = _rejected(frame, marks, rejected_mask, binding)
-    accepted = frame.filter(~rejected_mask)
+    # Most frames have nothing to reject: no copy is made of them.
+    accepted = frame.filter(~rejected_mask) if rejected_mask.any() else frame
     flagged = _flagged(marks.filter(~rejected_mask), accepted, rules)
     counts = Counter({name: int(marks[name].sum()) for name in marks.columns if marks[name].any()})
     tally = Tally(

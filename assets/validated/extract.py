@@ -3,7 +3,7 @@
 Belongs here: the pass from landed bytes to validated and quarantined parts, and its sums. Does not
 belong here: the order of extracts and the ledger (``validate.py``), the rules (``quality``).
 
-Memory is bounded by ``FRAME_ROWS`` whatever the extract's size; what has to be known across frames
+Memory is bounded by the size of a frame (``pieces.py``); what has to be known across frames
 (which copy of a key wins) is worked out by DuckDB within ``build_memory_gb``.
 """
 
@@ -23,7 +23,7 @@ from assets.files import private_folder, remove_folder, staged_folder
 from assets.validated.landed import Extract, Rows, check_decodable, line_finder, read_rows
 from assets.validated.lines import LineFinder, as_text
 from assets.validated.parsing import BadLine
-from assets.validated.pieces import frames, rows_sql
+from assets.validated.pieces import FRAME_ROWS, frame_rows, frames, rows_sql
 from assets.validated.quarantined import RECEIVED_SCHEMA, as_received, write_bad_lines, write_quarantine
 from quality.groups import duplicate_losers
 from quality.judge import Judgement, judge
@@ -31,7 +31,6 @@ from quality.verdict import Tally
 from schemas.errors import ExpectationsFailed
 from search_api.settings import Settings
 
-FRAME_ROWS = 200_000
 REPORT_NAME = "report.json"
 
 
@@ -61,7 +60,8 @@ def judge_extract(extract: Extract) -> Report:
         with staged_folder(extract.stage("quarantine")) as held, staged_folder(extract.stage("validated")) as kept:
             report = Report(Tally())
             sink = _Sink(kept, held, report, line_finder(extract))
-            for number, frame in enumerate(frames(rows.pieces, extract.feed, _frame_rows(extract))):
+            most = frame_rows(rows.pieces, min(FRAME_ROWS, extract.settings.part_rows))
+            for number, frame in enumerate(frames(rows.pieces, extract.feed, most)):
                 _judge_frame(extract, frame, losers, _Part(number, sink))
             _add_bad_lines(rows.bad, held, report.tally)
             _ensure_part(extract, kept)
@@ -129,10 +129,6 @@ def _add_bad_lines(bad: list[BadLine], folder: Path, tally: Tally) -> None:
 def _check_expectations(report: Report) -> None:
     if report.failed_expectations:
         raise ExpectationsFailed(report.failed_expectations)
-
-
-def _frame_rows(extract: Extract) -> int:
-    return min(FRAME_ROWS, extract.settings.part_rows)
 
 
 def _losers(extract: Extract, rows: Rows, work: Path) -> pl.Series:

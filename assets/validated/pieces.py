@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from quality.reasons import refused
 from schemas.feeds import Feed
+
+FRAME_ROWS = 200_000
+# Judging holds a frame a few times over; this keeps it within a gigabyte.
+FRAME_BYTES = 192 << 20
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,15 @@ def frames(pieces: Sequence[Piece], feed: Feed, most: int) -> Iterator[pl.DataFr
         yield _together(held, feed)
 
 
+def frame_rows(pieces: Sequence[Piece], most: int) -> int:
+    """How many rows a frame may hold: at most ``most``, fewer where rows are large (documents)."""
+    rows = sum(piece.rows for piece in pieces)
+    if rows == 0:
+        return most
+    size = sum(_unpacked_size(piece.path) for piece in pieces)
+    return max(1, min(most, rows * FRAME_BYTES // max(size, 1)))
+
+
 def rows_sql(pieces: Sequence[Piece], feed: Feed) -> str:
     """SQL that selects all rows with the feed's columns and our row numbers."""
     columns = ", ".join(f'"{name}"' for name in feed.polars_schema if name != "row_no")
@@ -60,6 +74,11 @@ def rows_sql(pieces: Sequence[Piece], feed: Feed) -> str:
     if ours:
         parts.append(f"SELECT {columns}, row_no FROM read_parquet([{', '.join(ours)}])")  # noqa: S608 - as above
     return " UNION ALL ".join(parts)
+
+
+def _unpacked_size(path: Path) -> int:
+    footer = pq.read_metadata(path)
+    return sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
 
 
 def _quoted(path: Path) -> str:
