@@ -147,14 +147,15 @@ def given_name(text: str) -> Name:
     return Name(tuple(words), "".join(words), skip)
 
 
-@lru_cache(maxsize=100_000)
 def postcode(text: str) -> str:
     """Capitals without spaces, O/0, I/1, S/5 repaired by position; other shapes as they are.
 
     The inward part is digit, letter, letter; the outward starts with a letter and ends, before an
     optional last letter, with a digit. A value that cannot be a postcode comes back cleaned only.
     """
-    clean = "".join(char for char in text.upper() if char.isalnum())
+    clean = text.upper().replace(" ", "")
+    if not clean.isalnum():
+        clean = "".join(char for char in clean if char.isalnum())
     if not 5 <= len(clean) <= 7 or (_POSTCODE.match(clean) and not _ODD_FOURTH.match(clean)):
         return clean
     repaired = _outward(clean[:-3]) + clean[-3].translate(_TO_DIGIT) + clean[-2:].translate(_TO_LETTER)
