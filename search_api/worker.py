@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from schemas.errors import PermanentFault
 from search_api import logging
 from search_api.errors import service_unavailable
 from search_api.ops.metrics import Metrics
@@ -44,7 +45,7 @@ class Worker:
             logging.event("API012", "warning")
             raise service_unavailable(RETRY_AFTER)
         self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        future = asyncio.get_running_loop().run_in_executor(self._pool, _contained(work))
         future.add_done_callback(self._done)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._budget)
@@ -61,3 +62,17 @@ class Worker:
     def close(self) -> None:
         """Ends when running work has ended; nothing new is taken."""
         self._pool.shutdown(wait=True)
+
+
+def _contained(work: Callable[[], T]) -> Callable[[], T]:
+    """A panic of a native engine is a BaseException, which no handler of a server catches: make it a fault."""
+
+    def contained() -> T:
+        try:
+            return work()
+        except Exception:
+            raise
+        except BaseException as panic:
+            raise PermanentFault(f"A native engine stopped with {type(panic).__name__}.") from None
+
+    return contained

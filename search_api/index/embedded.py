@@ -98,6 +98,7 @@ class EmbeddedEngine:
         """
         if not (base / "meta.json").exists():
             raise GenerationError(f"{base.name} is not a search index.", remedy="Build the generation in full.")
+        _same_schema(tantivy.Index.open(str(base)), base)
         _fresh(location)
         for file in base.iterdir():
             _link_or_copy(file, location / file.name)
@@ -115,6 +116,7 @@ class EmbeddedEngine:
             raise GenerationError(
                 f"The search index {location.name} cannot be opened.", remedy="Verify the generation, or roll back."
             ) from error
+        _same_schema(index, location)
         return EmbeddedReader(index, self._rules)
 
 
@@ -128,6 +130,15 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _same_schema(index: tantivy.Index, location: Path) -> None:
+    """Another release may have had other fields; asking for one that is not there stops the engine (tantivy 0.27)."""
+    if index.schema != SCHEMA:
+        raise GenerationError(
+            f"The search index {location.name} was built by a release with other fields.",
+            remedy="Build the generation in full with this release.",
+        )
 
 
 def _fresh(location: Path) -> None:

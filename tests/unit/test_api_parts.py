@@ -8,6 +8,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
+from schemas.errors import PermanentFault
 from search_api import logging
 from search_api.errors import SpineError
 from search_api.headers import check_request_id, etag, matches_etag, mirrored, read_head, well_formed_request_id
@@ -166,3 +167,18 @@ def test_scr_parameters() -> None:
         with pytest.raises(SpineError) as raised:
             parameters.bundle_key(given)
         assert raised.value.diagnostics == f"Missing value - '{missing}'"
+
+
+class _NativePanic(BaseException):
+    """As pyo3 raises it: not an Exception."""
+
+
+def test_a_panic_of_a_native_engine_becomes_a_fault_that_handlers_catch() -> None:
+    worker = Worker(Settings(), Metrics())
+
+    def panicking() -> None:
+        raise _NativePanic
+
+    with pytest.raises(PermanentFault, match="_NativePanic"):
+        asyncio.run(worker.run(panicking))
+    worker.close()

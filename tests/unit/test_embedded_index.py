@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import tantivy
 
 from schemas.errors import GenerationError, PermanentFault
 from search_api.index.documents import documents
@@ -309,6 +310,20 @@ def test_a_missing_or_broken_index_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken" / "meta.json").write_text("{")
     with pytest.raises(GenerationError):
         ENGINE.open(tmp_path / "broken")
+
+
+def test_an_index_of_another_release_is_refused_before_it_is_asked(tmp_path: Path) -> None:
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("keys", stored=False)
+    tantivy.Index(builder.build(), path=str(_folder(tmp_path / "other"))).writer().commit()
+    for use in (ENGINE.open, lambda base: ENGINE.branch(base, tmp_path / "next")):
+        with pytest.raises(GenerationError, match="other fields"):
+            use(tmp_path / "other")
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def test_frequencies_survive_the_file(people: pl.DataFrame, tmp_path: Path) -> None:
