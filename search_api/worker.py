@@ -72,7 +72,7 @@ def _contained(work: Callable[[], T]) -> Callable[[], T]:
             return work()
         except Exception:
             raise
-        except BaseException as panic:
+        except BaseException as panic:  # noqa: BLE001 - raised again, as a fault
             raise PermanentFault(f"A native engine stopped with {type(panic).__name__}.") from None
 
     return contained
