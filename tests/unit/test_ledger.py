@@ -212,3 +212,20 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     writer.wait()
     writer.stdout.close()
     assert len(Ledger(control_engine(url)).validated("pds_patient")) >= 10
+
+
+def decision(row_no: int) -> QuarantineDecision:
+    return QuarantineDecision(
+        feed="pds_patient", source="PDS", sequence=1, row_no=row_no, action="release", actor="u1", reason="r",
+        decided_at=NOON,
+    )  # fmt: skip
+
+
+def test_a_release_and_its_decision_are_committed_together(ledger: Ledger) -> None:
+    first = entry(1, source="PDS.released", origin_sequence=1)
+    ledger.commit_release(first, decision(3))
+    assert [known.row_no for known in ledger.decisions("pds_patient")] == [3]
+    clash = entry(1, source="PDS.released", origin_sequence=1, fingerprint="other")
+    with pytest.raises(IntegrityError, match="UNIQUE"):
+        ledger.commit_release(clash, decision(4))
+    assert [known.row_no for known in ledger.decisions("pds_patient")] == [3]

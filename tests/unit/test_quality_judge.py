@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quality.catalogue import LINE_RULES, rule_of
+from quality.catalogue import LINE_RULES, rule_of, rules_of
 from quality.contract import check_columns
 from quality.expectations import CODES, SHAPES, suite
 from quality.expressions import is_date, nhs_number_valid, precedes
 from quality.groups import duplicate_losers
 from quality.judge import control_total, judge
-from quality.reasons import REASONS
+from quality.reasons import REASONS, Level
 from quality.rule import Context
 from quality.verdict import Tally
 from schemas.errors import FileRefused, ReconcileError
@@ -229,10 +229,17 @@ def test_codes_and_shapes_are_of_known_fields() -> None:
 
 
 def test_rules_are_found_by_name() -> None:
-    found = rule_of("pds_patient", "GENDER_UNKNOWN")
+    found = rule_of("pds_patient", "BIRTH_IN_FUTURE")
     assert found is not None
     assert found.releasable
     assert rule_of("pds_patient", "PERMISSION_UNKNOWN") is None
+
+
+def test_what_the_expectations_demand_may_not_be_overruled() -> None:
+    for feed in FEEDS:
+        demanded = {item.column for item in suite(FEEDS[feed]) if item.column not in ("birth_date",)}
+        loose = {rule.name for rule in rules_of(feed) if rule.releasable and rule.level is not Level.WARNING}
+        assert not {name for name in loose if rule_of(feed, name).field in demanded}  # type: ignore[union-attr]
 
 
 def test_the_golden_numbers_are_numbers() -> None:
