@@ -83,7 +83,7 @@ def _document(row: Row, memos: Memos) -> SearchDocument:
         number,
         is_open,
         tuple(keys),
-        _terms(names, postcodes, gp),
+        _terms(names, postcodes, gp, death),
         {"birth": birth.number, "death": death},
         f"{content}{GROUP}{steps}".encode(),
         fingerprint(number, content, is_open=is_open),
@@ -96,10 +96,10 @@ def fingerprint(nhs_number: int, content: str, *, is_open: bool) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def _terms(names: _Names, postcodes: dict[str, str], gp: str) -> dict[str, tuple[str, ...]]:
+def _terms(names: _Names, postcodes: dict[str, str], gp: str, death: int) -> dict[str, tuple[str, ...]]:
     """Exact terms that narrow a non-fuzzy search; what they let through is checked on the payload.
 
-    Postcodes only where no key holds them: pseudo and malformed ones, and those of people without a name
+    Of the dead the year of death. Postcodes only where no key holds them: pseudo and malformed ones, and those of people without a name
     that makes keys.
     """
     terms = {"family": tuple(names.family), "word": tuple(names.words)}
@@ -108,6 +108,8 @@ def _terms(names: _Names, postcodes: dict[str, str], gp: str) -> dict[str, tuple
         terms["postcode"] = odd
     if gp:
         terms["gp"] = (gp,)
+    if death:
+        terms["death"] = (str(death // 10000),)
     return terms
 
 
@@ -140,6 +142,7 @@ def _collect(names: _Names, family: tuple[str, ...], given: list[Given]) -> None
     for each in given:
         for word in each.words:
             names.words[word] = None
+        names.words[each.joined] = None
         for code in each.codes:
             tokens[code] = None
     if given:

@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 import tantivy
-from tantivy import FieldType, Occur, Order, Query
+from tantivy import Occur, Order, Query
 
+from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
-from search_api.index.schema import FINGERPRINT, PART_BITS, PREFIXES, RESTRICTED, SCHEMA
+from search_api.index.schema import FINGERPRINT, PART_BITS, SCHEMA
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
@@ -33,7 +34,6 @@ class EmbeddedReader:
         self._index: tantivy.Index | None = index
         self._searcher = index.searcher()
         self._rules = rules
-        self._closed_to_restricted = Query.term_query(SCHEMA, "keys", RESTRICTED, "basic")
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
         """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
@@ -42,7 +42,7 @@ class EmbeddedReader:
         if not clauses:
             return CandidateSet((), (), over_cap > 0, counters)
         if query.open_only:
-            clauses.append((Occur.MustNot, self._closed_to_restricted))
+            clauses.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
         hits = self._searcher.search(Query.boolean_query(clauses), limit=query.limit + TIE_MARGIN, count=False).hits
         counters["candidates"] = min(len(hits), query.limit)
         numbers = self._searcher.fast_field_values("nhs", [address for _, address in hits])
@@ -62,14 +62,13 @@ class EmbeddedReader:
                 over_cap += 1
             elif frequency:
                 rarity = max(1.0, float(round(math.log2(total / frequency))))
-                term = Query.term_query(SCHEMA, "keys", key, "basic")
-                clauses.append((Occur.Should, Query.const_score_query(term, rarity)))
+                clauses.append((Occur.Should, Query.const_score_query(exact(key), rarity)))
         return clauses, over_cap
 
     def select(self, question: Question, limit: int) -> CandidateSet:
         """Non-fuzzy search: documents that answer every part, in ascending NHS number."""
         plan = filtering.plan(question, self._rules)
-        query = self._filter_query(plan, open_only=question.asks_location)
+        query = narrowing(plan, open_only=question.asks_location)
         numbers: list[int] = []
         payloads: list[bytes] = []
         looked_at = 0
@@ -97,31 +96,6 @@ class EmbeddedReader:
                 return
             offset, size = offset + size, size * PAGE_GROWTH
 
-    def _filter_query(self, plan: filtering.Plan, *, open_only: bool) -> Query:
-        clauses = [(Occur.Must, query) for query in self._narrowing(plan)]
-        if open_only:
-            clauses.append((Occur.MustNot, self._closed_to_restricted))
-        return Query.boolean_query(clauses)
-
-    def _narrowing(self, plan: filtering.Plan) -> Iterator[Query]:
-        """Terms that every answer has; what they let through is checked on the payload."""
-        if plan.family:
-            yield _term("family", plan.family)
-        for word in plan.words:
-            yield _exact(PREFIXES["word"] + word)
-        for value in plan.given:
-            if value.wild and value.one_word:
-                yield _term("word", value)
-        if plan.postcode:
-            yield _place(plan.postcode)
-        if plan.asked.gp:
-            yield _exact(PREFIXES["gp"] + plan.asked.gp)
-        for prefix, values in (("t", plan.asked.phones), ("@", plan.asked.emails)):
-            for text in values:
-                yield _exact(prefix + text)
-        if plan.asked.birth:
-            yield _born(plan.asked.birth.low, plan.asked.birth.high)
-
     def find(self, nhs_numbers: Sequence[int]) -> dict[int, SearchDocument]:
         """Documents by number, with payload, fingerprint and numbers; keys and terms are not stored."""
         found: dict[int, SearchDocument] = {}
@@ -138,7 +112,7 @@ class EmbeddedReader:
         restricted = Query.boolean_query(
             [
                 (Occur.Must, Query.term_query(SCHEMA, "nhs", number, "basic")),
-                (Occur.Must, self._closed_to_restricted),
+                (Occur.Must, CLOSED_TO_RESTRICTED),
             ]
         )
         return SearchDocument(
@@ -173,42 +147,3 @@ class EmbeddedReader:
     def close(self) -> None:
         """Let go of the files; nothing may be asked afterwards."""
         self._index = None
-
-
-def _exact(word: str) -> Query:
-    return Query.term_query(SCHEMA, "keys", word, "basic")
-
-
-def _term(field: str, value: filtering.Value) -> Query:
-    prefix = PREFIXES[field]
-    if value.wild:
-        return Query.regex_query(SCHEMA, "keys", prefix + filtering.regex(value))
-    return _exact(prefix + value.joined)
-
-
-def _place(value: filtering.Value) -> Query:
-    """Documents with a key of the postcode, or with the term of one that makes no key (ZZ99, malformed)."""
-    odd = PREFIXES["postcode"]
-    if value.wild:
-        pattern = filtering.regex(value)
-        return _any((_regex(f"p{pattern}.*"), _regex(odd + pattern)))
-    return _any((_regex(f"p{value.joined}.*"), _exact(odd + value.joined)))
-
-
-def _any(queries: Sequence[Query]) -> Query:
-    return Query.boolean_query([(Occur.Should, query) for query in queries])
-
-
-def _regex(expression: str) -> Query:
-    return Query.regex_query(SCHEMA, "keys", expression)
-
-
-def _born(low: int, high: int) -> Query:
-    """Birth numbers in a range, and the partial dates that reach into it from below."""
-    partial = (low // 100 * 100, low // 10000 * 10000)
-    below = [Query.term_query(SCHEMA, "birth", number, "basic") for number in partial if number]
-    if low == high:
-        inside = Query.term_query(SCHEMA, "birth", low, "basic")
-    else:
-        inside = Query.range_query(SCHEMA, "birth", FieldType.Integer, low, high)
-    return _any((inside, *below))

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import queue
 import shutil
+import threading
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -117,10 +119,23 @@ class ParallelWriter:
             worker.terminate()
 
 
+def end_with_parent() -> None:
+    """In a worker: end when the parent does, be it killed; otherwise it would wait for frames for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
 def work(job: PartJob, frames: Any, results: Any) -> None:
     """Body of a worker: index frames until None comes, then report the count or what went wrong."""
     from search_api.index.embedded import EmbeddedEngine  # it imports this module
 
+    end_with_parent()
     try:
         writer = EmbeddedEngine(heap_bytes=job.heap_bytes, threads=1).create(job.folder)
         count = 0

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from search_api.matching.questions import Question
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from search_api.index.frequencies import Frequencies
 
 
 class SearchDocument(NamedTuple):
@@ -101,3 +106,22 @@ class IndexEngine(Protocol):
         ...
 
     def open(self, location: Path) -> IndexReader: ...
+
+
+class BulkWriter(Protocol):
+    """A writer of whole frames (``documents.COLUMNS``) that makes the documents itself, side by side."""
+
+    def add_frame(self, frame: pl.DataFrame) -> None: ...
+
+    def commit(self) -> int:
+        """Finish; how many documents there are."""
+        ...
+
+
+@runtime_checkable
+class BulkEngine(Protocol):
+    """An engine that can also build a whole index with several processes."""
+
+    def bulk(
+        self, location: Path, frequencies: Frequencies, *, show_very_restricted: bool, processes: int
+    ) -> BulkWriter: ...

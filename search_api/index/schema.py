@@ -11,7 +11,7 @@ import tantivy
 from search_api.index.provider import SearchDocument
 
 # One field holds keys and exact terms alike, each term with its kind in front: fewer fields index faster.
-PREFIXES = {"family": "f:", "word": "w:", "gp": "o:", "postcode": "x:"}
+PREFIXES = {"family": "f:", "word": "w:", "gp": "o:", "postcode": "x:", "death": "d:"}
 RESTRICTED = "!restricted"
 # A fingerprint is kept as three parts of 21 bits: the engine's own sums of them are exact up to four
 # billion documents, so a checksum needs no pass through Python.

@@ -88,7 +88,7 @@ def _dated(asked: Asked, family: Codes, given: Codes, mode: Mode) -> Iterator[st
         yield from (f"a{_swapped(day):08d}{each}" for each in (*family.all, *given.all) if _swapped(day))
         yield from (f"m{day % 10000:04d}{pair}" for pair in pairs)
     if wide or not asked.birth.day or normalise.placeholder_date(asked.birth.day):
-        yield from (f"e{year:04d}{pair}" for year in _years(asked.birth) for pair in pairs)
+        yield from (f"e{year:04d}{pair}" for year in years(asked.birth) for pair in pairs)
 
 
 def _day_keys(asked: Asked, day: int, codes: Iterable[str]) -> Iterator[str]:
@@ -135,7 +135,8 @@ def _as_date(number: int) -> date:
     return date(number // 10000, number // 100 % 100, number % 100)
 
 
-def _years(span: Span) -> range:
+def years(span: Span) -> range:
+    """Each year of a range; an open end is cut to the years that people live in."""
     high = LAST_YEAR if span.high == OPEN_HIGH else span.high // 10000
     low = max(span.low // 10000, high - 2 * MOST_YEARS if span.high == OPEN_HIGH else high - MOST_YEARS)
     return range(low, high + 1)

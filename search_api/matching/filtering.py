@@ -22,11 +22,15 @@ from search_api.matching.rules import PdsRules
 
 @dataclass(frozen=True)
 class Value:
-    """One asked value: joined form for equality, or a wildcard expression; ``one_word`` as typed."""
+    """One asked value: joined form for equality, or a wildcard expression.
+
+    ``one_word`` as typed; ``start`` is what stands before the first wildcard.
+    """
 
     joined: str
     wild: re.Pattern[str] | None
     one_word: bool
+    start: str
 
     def meets(self, joined: str) -> bool:
         """Whether a stored joined form answers."""
@@ -39,7 +43,6 @@ class Plan:
 
     family: Value | None
     given: tuple[Value, ...]
-    words: tuple[str, ...]
     postcode: Value | None
     asked: Asked
     history: bool
@@ -104,7 +107,6 @@ def plan(question: Question, rules: PdsRules) -> Plan:
     return Plan(
         family=_value(question.family, normalise.family_name(question.family).joined) if question.family else None,
         given=given,
-        words=tuple(word for text in question.given if "*" not in text for word in normalise.given_name(text).words),
         postcode=_value(question.postcode, normalise.postcode(question.postcode)) if question.postcode else None,
         asked=ask(_without_wildcards(question)),
         history=question.history,
@@ -124,12 +126,8 @@ def _without_wildcards(question: Question) -> Question:
 
 def _value(text: str, joined: str) -> Value:
     one_word = len(normalise.fold(text.replace("*", "")).split()) < 2
-    return Value(joined, pattern(text) if "*" in text else None, one_word)
-
-
-def regex(value: Value) -> str:
-    """The wildcard expression of a value for a term dictionary."""
-    return value.wild.pattern if value.wild else re.escape(value.joined)
+    start = normalise.fold(text.split("*")[0]).replace(" ", "")
+    return Value(joined, pattern(text) if "*" in text else None, one_word, start)
 
 
 def _take(joined: str, left: list[str]) -> int | None:

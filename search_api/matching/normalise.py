@@ -137,6 +137,17 @@ def family_name(text: str) -> Name:
     return Name(tuple(words), "".join(words), skip)
 
 
+def may_be_placeholder(wild: re.Pattern[str], start: str) -> bool:
+    """Whether a wildcard over joined family names can mean a placeholder; ``start`` is its fixed opening."""
+    if not start[:1].isalpha() or start[0] in "XZ":
+        return True
+    table = skip_values()
+    openings = [opening.replace(" ", "") for opening in (*table.family_starts, "TEST")]
+    if any(opening.startswith(start) or start.startswith(opening) for opening in openings):
+        return True
+    return any(wild.fullmatch(value.replace(" ", "")) for value in table.family)
+
+
 @lru_cache(maxsize=200_000)
 def given_name(text: str) -> Name:
     """One given-name value, which may hold several words: titles off, placeholder recognised."""

@@ -43,6 +43,12 @@ def code(word: str) -> str:
     return sound[0].translate(_FIRST) + sound[1:] if sound else ""
 
 
+def first_class(start: str) -> str:
+    """First character of the key codes of words that begin so; ``.`` (any) when it is not a Latin letter."""
+    letter = start[:1]
+    return letter.translate(_FIRST) if letter.isascii() and letter.isalpha() else "."
+
+
 @lru_cache(maxsize=100_000)
 def metaphone(word: str) -> str:
     """Metaphone of one folded word: the sound as English reads it."""

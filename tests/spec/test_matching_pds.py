@@ -33,7 +33,8 @@ YOUDS = tuple(nhs_number(serial) for serial in range(20, 24))
     PLACEHOLDER,
     BLANK,
     NAMELESS,
-) = (nhs_number(serial) for serial in range(30, 44))
+    YEAR_ONLY,
+) = (nhs_number(serial) for serial in range(30, 45))
 OLD, SECRET = "historic", "hidden"
 
 PEOPLE = [
@@ -115,6 +116,7 @@ PEOPLE = [
         telecoms=[telecom("email", "secret@example.com", SECRET), telecom("phone", "01234777777", SECRET)],
     ),
     person(PARTIAL, name("Vague", "Tom"), born="1950-06", gender="male"),
+    person(YEAR_ONLY, name("Vaguer", "Tim"), born="1951", gender="male"),
     person(DEAD, name("Tunney", "Art"), born="1985-03-03", died="2019-02-01T00:00:00+00:00", gender="male"),
     person(TWIN_A, name("Pair", "Tom"), born="2005-05-05", gender="male", addresses=[address("LS3 1AA")]),
     person(TWIN_B, name("Pair", "Jack"), born="2005-05-05", gender="male", addresses=[address("LS3 1AA")]),
@@ -286,6 +288,19 @@ FILTER = [
         (COMPOUND,), None, True),
     Row("wildcard past the space of a compound name", {"family": "Tarn", "given": "John P*", "birth": "1980-02-03"},
         (COMPOUND,), None, True),
+    Row("compound name written as one", {"family": "Marr", "given": "Annemarie", "birth": "2013-10-22"},
+        (ANNE_MARIE,), 1.0),
+    Row("compound name with a hyphen", {"family": "Marr", "given": "Anne-Marie", "birth": "2013-10-22"},
+        (ANNE_MARIE,), 1.0),
+    Row("placeholder family by wildcard and day", {"family": "Un*", "birth": "1961-01-15"}, (NAMELESS,), None, True),
+    Row("placeholder family by wildcard inside", {"family": "Unk*wn", "birth": "1961-01-15"}, (NAMELESS,), None, True),
+    Row("wildcard over a double name", {"family": "Smith-J*", "birth": "1975-12-01"}, (HYPHEN,), None, True),
+    Row("wildcard, a name that begins with an accent", {"family": "ätt*", "birth": "1960-07-14"},
+        (PAULINE, PAULINE_MARY), None, True),
+    Row("wildcard, range of years", {"family": "Po*", "birth": span("1941-01-01", "1942-01-01")}, (POOLE,), None, True),
+    Row("year of a partial record inside the range", {"family": "Vaguer", "birth": span("1951-01-01", "1951-12-31")},
+        (YEAR_ONLY,), 1.0),
+    Row("year of a partial record, a day short", {"family": "Vaguer", "birth": span("1951-01-02", "1951-12-31")}, ()),
     Row("half of a compound name is another name", {"family": "Tarn", "given": "John", "birth": "1980-02-03"}, ()),
     Row("postcode, any case and spacing (1.1)",
         {"family": "Smith", "birth": "2000-05-05", "postcode": "dn174aa"}, (MAT,), 1.0),
