@@ -96,9 +96,9 @@ def transaction(connection: Connection) -> Iterator[Connection]:
 
 
 def row(connection: Connection, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-    """The first row, or None."""
-    found: tuple[Any, ...] | None = connection.execute(sql, list(values)).fetchone()
-    return found
+    """The first row of a short result, or None. Read to its end: an unread one blocks the connection."""
+    found = rows(connection, sql, values)
+    return found[0] if found else None
 
 
 def rows(connection: Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

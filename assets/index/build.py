@@ -19,17 +19,19 @@ from pathlib import Path
 import polars as pl
 
 from assets.files import copy_checked
-from assets.index.frames import changed_frames, document_frames
+from assets.index.frames import changed_frames, document_frames, processes_for
 from assets.replica.tables import CHANGED_TABLE
 from assets.replica.workspace import BuildState, Workspace
 from schemas.generation import FREQUENCIES_NAME, INDEX_NAME, IndexState
 from search_api import db
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
-from search_api.index.provider import IndexEngine, SearchDocument
+from search_api.index.provider import BulkEngine, IndexEngine, SearchDocument
 from search_api.settings import Settings
 
 _DELETE_ROWS = 10_000
+# The replica is only read through here; memory is for the processes that make documents.
+_DATABASE_GB = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def build_index(site: IndexSite, place: Workspace) -> BuildState:
     state = place.state
     if state.index is not None:
         return state
-    with place.database(site.settings) as connection:
+    with place.database(site.settings, _DATABASE_GB) as connection:
         written = _in_full(site, place, connection) if state.plan.fresh_index else _branch(site, place, connection)
         connection.execute(f'DROP TABLE IF EXISTS "{CHANGED_TABLE}"')
     with closing(site.engine.open(place.index)) as reader:
@@ -77,6 +79,13 @@ def document_stream(
 def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> int:
     frequencies = Frequencies.build(document_frames(connection))
     frequencies.save(place.generation / FREQUENCIES_NAME)
+    processes = processes_for(connection, site.settings)
+    if processes > 1 and isinstance(site.engine, BulkEngine):
+        shown = site.settings.show_very_restricted
+        bulk = site.engine.bulk(place.index, frequencies, show_very_restricted=shown, processes=processes)
+        for frame in document_frames(connection):
+            bulk.add_frame(frame)
+        return bulk.commit()
     writer = site.engine.create(place.index)
     written = writer.add(document_stream(site.settings, document_frames(connection), frequencies))
     writer.commit()

@@ -16,8 +16,11 @@ from assets.replica.tables import CHANGED_TABLE, INVALIDATED, PATIENT_TABLE
 from schemas.fields import FIELDS
 from schemas.types import Kind, ListOf, Scalar, duckdb_type
 from search_api import db
+from search_api.settings import Settings
 
 PIECE_ROWS = 50_000
+# Fewer people than this are done before other processes have started.
+_MANY = 100_000
 _NESTED = ("names", "addresses", "telecoms")
 _FLAT = ("nhs_number", "security", "gender", "birth_date", "deceased", "gp_code")
 
@@ -56,6 +59,12 @@ def frame_of(connection: db.Connection, nhs_numbers: list[int]) -> pl.DataFrame:
     listed = ", ".join(str(int(number)) for number in nhs_numbers) or "NULL"
     frames = list(_frames(connection, f"{_QUERY} AND nhs_number IN ({listed})", PIECE_ROWS))
     return pl.concat(frames) if frames else pl.DataFrame()
+
+
+def processes_for(connection: db.Connection, settings: Settings) -> int:
+    """How many processes are worth it for this replica, ``build_threads`` at most."""
+    people = db.number(connection, f'SELECT count(*) FROM "{PATIENT_TABLE}"')
+    return settings.build_threads if people >= _MANY else 1
 
 
 def _frames(connection: db.Connection, query: str, rows: int) -> Iterator[pl.DataFrame]:

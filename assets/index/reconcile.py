@@ -9,18 +9,18 @@ of documents field by field, with invalidated numbers that must not be found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from assets.index.build import IndexSite, document_stream, frequencies_of
-from assets.index.frames import document_frames, frame_of
+from assets.index.fold import Recipe, fold
+from assets.index.frames import document_frames, frame_of, processes_for
 from assets.replica.tables import INVALIDATED, PATIENT_TABLE
 from assets.replica.workspace import Workspace
 from schemas.errors import ReconcileError, Refused
 from search_api import db
 from search_api.index.frequencies import Frequencies
-from search_api.index.provider import IndexReader, SearchDocument, checksum_of
+from search_api.index.provider import IndexReader, SearchDocument
 
 SAMPLE = 1_000
 COUNTED, FINGERPRINTS = "documents_counted", "fingerprints_equal"
@@ -51,7 +51,10 @@ def reconcile(site: IndexSite, place: Workspace) -> Reconciled:
     state = place.state
     if state.index is None:
         raise Refused(f"Build {place.build_id} has no index yet.", remedy="Materialise the index asset first.")
-    with place.database(site.settings) as connection, closing(site.engine.open(place.index)) as reader:
+    with (
+        closing(db.open_reader(place.replica, site.settings.serve_memory_gb)) as connection,
+        closing(site.engine.open(place.index)) as reader,
+    ):
         found = compare(site, connection, reader, frequencies_of(place), seed=state.plan.number)
     place.save(state.model_copy(update={"reconciled": not found.differences}))
     return found
@@ -70,38 +73,26 @@ def compare(
     site: IndexSite, connection: db.Connection, reader: IndexReader, frequencies: Frequencies, *, seed: int
 ) -> Reconciled:
     """The three comparisons; ``seed`` chooses the sample."""
-    counted = _Counted()
-    stream = document_stream(site.settings, document_frames(connection), frequencies)
-    replica_checksum, index_checksum = checksum_of(counted.fingerprints(stream)), reader.checksum()
+    recipe = Recipe(frequencies, site.settings.show_very_restricted)
+    folded = fold(document_frames(connection), recipe, processes_for(connection, site.settings))
+    index_checksum = reader.checksum()
     sample = _sample(connection, seed, f"security <> '{INVALIDATED}'")
     absent = _sample(connection, seed, f"security = '{INVALIDATED}'")
     pairs = (
-        (COUNTED, counted.number == reader.count()),
-        (FINGERPRINTS, replica_checksum == index_checksum),
+        (COUNTED, folded.documents == reader.count()),
+        (FINGERPRINTS, folded.checksum == index_checksum),
         (SAMPLED, _same_fields(site, connection, reader, frequencies, sample)),
         (ABSENT, not reader.find(absent)),
     )
     return Reconciled(
-        replica_documents=counted.number,
+        replica_documents=folded.documents,
         index_documents=reader.count(),
-        replica_checksum=replica_checksum,
+        replica_checksum=folded.checksum,
         index_checksum=index_checksum,
         sampled=len(sample),
         absent_sampled=len(absent),
         differences=tuple(name for name, equal in pairs if not equal),
     )
-
-
-class _Counted:
-    """Counts documents while their fingerprints pass."""
-
-    def __init__(self) -> None:
-        self.number = 0
-
-    def fingerprints(self, documents: Iterator[SearchDocument]) -> Iterator[int]:
-        for document in documents:
-            self.number += 1
-            yield document.fingerprint
 
 
 def _sample(connection: db.Connection, seed: int, condition: str) -> list[int]:

@@ -104,9 +104,10 @@ class Workspace:
         write_atomically(self.folder / _STATE, state.model_dump_json().encode())
 
     @contextmanager
-    def database(self, settings: Settings) -> Iterator[db.Connection]:
-        """The replica under construction, open for writing."""
-        limits = db.Limits(settings.build_memory_gb, settings.build_threads, self.folder / "temporary")
+    def database(self, settings: Settings, memory_gb: float | None = None) -> Iterator[db.Connection]:
+        """The replica under construction, open for writing; ``memory_gb`` if less than the setting will do."""
+        memory = min(memory_gb or settings.build_memory_gb, settings.build_memory_gb)
+        limits = db.Limits(memory, settings.build_threads, self.folder / "temporary")
         with db.builder(self.replica, limits) as connection:
             yield connection
 
