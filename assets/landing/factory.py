@@ -3,7 +3,9 @@
 Belongs here: the Dagster face. Does not belong here: what landing does (``land.py``).
 
 A refused extract fails the run it was met in, with its reason code; the refusal is in the ledger,
-so the next run does not try the same bytes and passes. Metadata holds counts and codes only.
+so the next run does not try the same bytes and passes. When acceptable extracts landed beside it,
+they must not wait for that: the check only warns here, and the run fails after they are validated.
+Metadata holds counts and codes only.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ def landing_assets(feed: str) -> list[dg.AssetsDefinition]:
     ) -> Iterator[Any]:
         with Translated():
             taken = land(stores, ledger, settings, feed)
-            yield dg.MaterializeResult(metadata=_metadata(taken), check_results=[_files(taken), _order(taken)])
+            checks = [_files(ledger, feed), _order(taken)]
+            yield dg.MaterializeResult(metadata=_metadata(taken), check_results=checks)
 
     return [landing]
 
@@ -58,13 +61,12 @@ def team(owner: str) -> str:
     return f"team:{owner.removeprefix('group:')}"
 
 
-def files_check(name: str, entries: Sequence[ExtractEntry]) -> dg.AssetCheckResult:
-    """Fails with the reason codes when an extract was refused and somebody has to act on it."""
-    refusals = [entry for entry in entries if entry.outcome == "refused" and not entry.quiet]
+def files_check(name: str, refusals: Sequence[ExtractEntry], *, fails: bool = True) -> dg.AssetCheckResult:
+    """Names the reason codes of refused extracts; ``fails`` False only warns of them."""
     return dg.AssetCheckResult(
         check_name=name,
         passed=not refusals,
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.ERROR if fails else dg.AssetCheckSeverity.WARN,
         description="; ".join(f"{entry.source}/{entry.sequence}: {entry.code}" for entry in refusals) or None,
         metadata={
             "refused": len(refusals),
@@ -74,8 +76,12 @@ def files_check(name: str, entries: Sequence[ExtractEntry]) -> dg.AssetCheckResu
     )
 
 
-def _files(taken: Sequence[ExtractEntry]) -> dg.AssetCheckResult:
-    return files_check(FILES_CHECK, taken)
+def _files(ledger: Ledger, feed: str) -> dg.AssetCheckResult:
+    refusals = ledger.untold(feed)
+    others_go_on = bool(ledger.landed(feed))
+    if not others_go_on:
+        ledger.tell(refusals)
+    return files_check(FILES_CHECK, refusals, fails=not others_go_on)
 
 
 def _order(taken: Sequence[ExtractEntry]) -> dg.AssetCheckResult:

@@ -2,7 +2,7 @@
 
 Belongs here: the Dagster face. Does not belong here: what validation does (``validate.py``).
 
-Blocking checks: no extract was refused; in = accepted + quarantined, counted from the files; and
+Blocking checks: no extract was refused, here or beside these in landing; in = accepted + quarantined, counted from the files; and
 one check for each expectation of the feed's suite. Rejected records are data, not a failure.
 """
 
@@ -50,7 +50,15 @@ def validated_assets(feed: str) -> list[dg.AssetsDefinition]:
                 settled = validate(stores, ledger, settings, feed)
             except ExpectationsFailed as error:
                 failed = error.failed
-            yield from _results(feed, stores, settled, failed)
+            refusals = ledger.untold(feed)
+            ledger.tell(refusals)
+            committed = [entry for entry in settled if entry.committed]
+            checks = [files_check(FILES_CHECK, refusals), _reconciled(stores, committed), *_opinions(feed, failed)]
+            yield dg.MaterializeResult(
+                asset_key=keys.validated(feed), metadata=_metadata(committed), check_results=checks
+            )
+            held = sum(entry.quarantined for entry in committed)
+            yield dg.MaterializeResult(asset_key=keys.quarantine(feed), metadata={"rows": held})
 
     return [validated]
 
@@ -91,17 +99,6 @@ def _check_specs(feed: str) -> list[dg.AssetCheckSpec]:
         **dict.fromkeys(expectation_names(FEEDS[feed]), "great-expectations on accepted rows."),
     }
     return [dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in described.items()]
-
-
-def _results(
-    feed: str, stores: Stores, settled: Sequence[ExtractEntry], failed: Sequence[str]
-) -> Iterator[dg.MaterializeResult[Any]]:
-    committed = [entry for entry in settled if entry.committed]
-    checks = [files_check(FILES_CHECK, settled), _reconciled(stores, committed), *_opinions(feed, failed)]
-    yield dg.MaterializeResult(asset_key=keys.validated(feed), metadata=_metadata(committed), check_results=checks)
-    yield dg.MaterializeResult(
-        asset_key=keys.quarantine(feed), metadata={"rows": sum(entry.quarantined for entry in committed)}
-    )
 
 
 def _reconciled(stores: Stores, committed: Sequence[ExtractEntry]) -> dg.AssetCheckResult:

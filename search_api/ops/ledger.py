@@ -40,7 +40,8 @@ class ExtractEntry(SQLModel, table=True):
     """One delivery attempt. ``sha256`` is of the manifest's bytes, ``fingerprint`` of what was seen.
 
     ``as_at`` is the manifest's window_to. ``rule`` is the rule broken, ``code`` the code of
-    services.md 19.4 it leads to. ``quiet`` marks outcomes nobody has to act on.
+    services.md 19.4 it leads to. ``quiet`` marks outcomes nobody has to act on, ``told`` refusals that
+    have failed a run's check.
     """
 
     __tablename__ = "extract_entry"
@@ -78,6 +79,7 @@ class ExtractEntry(SQLModel, table=True):
     rule: str = ""
     text: str = ""
     quiet: bool = False
+    told: bool = False
     received_at: datetime = Field(sa_type=UtcDateTime)
     landed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     validated_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -177,6 +179,17 @@ class Ledger:
         mended = {(entry.source, entry.sequence) for entry in entries if entry.committed}
         waiting = [entry for entry in entries if entry.outcome in ("refused", "deferred") and not entry.quiet]
         return [entry for entry in waiting if (entry.source, entry.sequence) not in mended]
+
+    def untold(self, feed: str) -> list[ExtractEntry]:
+        """Refusals somebody has to act on that no run has failed for yet."""
+        return [e for e in self.entries(feed) if e.outcome == "refused" and not e.quiet and not e.told]
+
+    def tell(self, entries: Sequence[ExtractEntry]) -> None:
+        """Note that a run has failed for these refusals; the next one passes."""
+        with writing(self.engine) as session:
+            for entry in entries:
+                entry.told = True
+                session.merge(entry)
 
     def standing(self, feed: str, source: str, sequence: int) -> ExtractEntry | None:
         """The committed or landed entry of one sequence, or None."""

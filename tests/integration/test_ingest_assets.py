@@ -85,6 +85,23 @@ def test_a_refusal_found_while_parsing_fails_the_run(made: House, tmp_path: Path
     assert run(made).success
 
 
+def test_what_is_good_is_validated_though_another_delivery_fails_the_run(made: House, tmp_path: Path) -> None:
+    delivery([patient(index) for index in range(15)], tmp_path).write(made.stores.drop)
+    rows = [patient(index, action="update") for index in range(4)]
+    delivery(rows, tmp_path, sequence=2, schema_version="9").write(made.stores.drop)
+    first = run(made)
+    assert not first.success
+    assert [entry.sequence for entry in made.ledger.validated("pds_patient")] == [1]
+    [landing_check] = [
+        found for found in first.get_asset_check_evaluations() if found.check_name == "extracts_acceptable"
+    ]
+    assert (landing_check.passed, landing_check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    [failed] = [found for found in first.get_asset_check_evaluations() if found.blocking and not found.passed][-1:]
+    assert failed.check_name == "extracts_hold_what_they_promise"
+    assert failed.metadata["codes"].value == ["FILE_VERSION_UNSUPPORTED"]
+    assert run(made).success
+
+
 def test_a_gap_only_warns(made: House, tmp_path: Path) -> None:
     delivery([patient(0)], tmp_path, sequence=3).write(made.stores.drop)
     result = run(made)
