@@ -161,7 +161,7 @@ def _read_places(items: list[PlaceItem], memos: Memos) -> tuple[str, dict[str, s
     postcodes: dict[str, str] = {}
     for historic, postcode_text, lines in items:
         text, outcode = memos.postcodes[postcode_text or ""]
-        house = premise(lines) if lines else ""
+        house = premise((lines,)) if lines else ""
         if text:
             postcodes[text] = outcode
         elif not house:

@@ -16,7 +16,7 @@ import polars as pl
 from schemas.fields import HIDDEN, HISTORIC
 
 NameItem = tuple[bool, str | None, list[str | None] | None]
-PlaceItem = tuple[bool, str | None, list[str | None] | None]
+PlaceItem = tuple[bool, str | None, str | None]
 ContactItem = tuple[bool, bool, str]
 
 
@@ -61,6 +61,8 @@ def _grouped(kept: pl.DataFrame, column: str, parts: tuple[str, str]) -> list[li
     if column == "telecoms":
         long = long.with_columns(pl.col("system").fill_null("").eq("email").alias("email"))
         long = long.filter(pl.col("value").is_not_null())
+    if column == "addresses":
+        long = long.with_columns(pl.col("lines").list.join(" ", ignore_nulls=True))
     state = pl.col("state").fill_null("")
     long = long.filter(state.ne(HIDDEN)).select("row", state.eq(HISTORIC).alias("historic"), *parts)
     ends = long["row"].search_sorted(pl.Series(range(kept.height + 1), dtype=pl.UInt32), side="left").to_list()
