@@ -19,7 +19,7 @@ from search_api.generation_files import read_current
 from tests.lib.validated import NUMBERS, Home, patient, summary
 
 
-@pytest.fixture()
+@pytest.fixture
 def home(tmp_path: Path) -> Home:
     made = Home(tmp_path)
     made.extract("pds_patient", [patient(number) for number in NUMBERS[:10]], "full")
