@@ -130,7 +130,9 @@ def _apply(connection: db.Connection, stores: Stores, step: Step) -> dict[str, i
 
 
 def _copy_base(base: Path, manifest: GenerationManifest, place: Workspace) -> None:
-    """Copy the base's replica, comparing its hash on the way: damage must not be carried on."""
+    """Copy the base's replica; compare every hash of the base, as damage must not be carried on."""
+    others = tuple(state for state in manifest.files if state.path != REPLICA_NAME)
+    files.check_hashes(base, manifest.model_copy(update={"files": others}))
     expected = next(state.sha256 for state in manifest.files if state.path == REPLICA_NAME)
     if copy_checked(base / REPLICA_NAME, place.replica) != expected:
         raise GenerationError(
