@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+import typer
+
 from pipelines import (
     cli_audit,
     cli_generations,
@@ -35,7 +37,9 @@ def main() -> None:
     """Run a command; known faults end as one line and an exit code, never as a traceback."""
     sys.excepthook = report
     try:
-        app(prog_name="ncrs")
+        # The command itself, not ``app()``: typer would put an excepthook of its own in place of ours,
+        # and that one prints the error's text.
+        typer.main.get_command(app)(prog_name="ncrs")
     except (NcrsError, OSError) as fault:
         line, code = explain(fault)
         sys.stderr.write(f"{line}\n")

@@ -216,6 +216,18 @@ def test_an_unexpected_error_shows_where_and_not_what(capsys: pytest.CaptureFixt
     assert MARKER not in text
 
 
+def test_an_unexpected_error_of_a_command_shows_no_text(tmp_path: Path) -> None:
+    """A library's error may quote a row: here a control database that is none."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "control.db").write_text(MARKER * 1000)
+    done = _ncrs(home, "status")
+    assert done.returncode == Exit.FAILURE
+    assert done.stderr.startswith("UNEXPECTED: DatabaseError.")
+    assert "file is not a database" not in done.stderr
+    assert MARKER not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("span", "words"),
     [
