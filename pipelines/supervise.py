@@ -54,8 +54,10 @@ class Company:
         self.stop()
 
     def start(self, program: Program) -> None:
-        """Start one; its output goes to its log, which begins anew."""
+        """Start one; its output goes to its log, which begins anew; that of the last time stays beside it."""
         program.log.parent.mkdir(parents=True, exist_ok=True)
+        if program.log.exists():
+            program.log.replace(program.log.with_suffix(".log.1"))
         with program.log.open("wb") as log:
             child = subprocess.Popen(  # noqa: S603 - commands are ours
                 list(program.command),

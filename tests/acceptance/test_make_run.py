@@ -73,7 +73,8 @@ def ncrs(tmp_path_factory: pytest.TempPathFactory) -> Ncrs:
 
 @pytest.fixture(scope="module")
 def running(ncrs: Ncrs) -> Iterator[Running]:
-    started = _start(ncrs, (free_port(), free_port(), free_port()))
+    ports = (free_port(), free_port(), free_port())
+    started = _start(Ncrs(ncrs.home, {"NCRS_ISSUER": f"http://127.0.0.1:{ports[1]}"}), ports)
     yield started
     stop(started.child, signal.SIGINT)
 
@@ -131,9 +132,9 @@ def test_a_delivery_in_the_drop_folder_is_published_by_itself(running: Running) 
     while not served.startswith("000002-"):
         assert time.monotonic() < deadline, running.ncrs("status", code=None).stdout
         time.sleep(2)
-        served = httpx2.get(f"{running.api}/FHIR/R4/Patient/{README_NUMBER}", headers=headers, timeout=30).headers.get(
-            "ncrs-generation", ""
-        )
+        answer = httpx2.get(f"{running.api}/FHIR/R4/Patient/{README_NUMBER}", headers=headers, timeout=30)
+        assert answer.status_code == 200
+        served = answer.headers["ncrs-generation"]
     assert running.ncrs.json("status")["generation"]["number"] == 2
 
 
