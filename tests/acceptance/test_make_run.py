@@ -115,7 +115,7 @@ def test_dagster_shows_the_runs_of_the_command_line(running: Running) -> None:
 
 def test_status_while_it_serves(running: Running) -> None:
     status = running.ncrs.json("status")
-    assert status["generation"]["number"] == 1
+    assert status["generation"]["number"] in (1, 2)
     states = {feed["feed"]: feed["state"] for feed in status["feeds"]}
     assert states["pds_patient"] == "fresh"
 
@@ -141,7 +141,7 @@ def test_a_delivery_in_the_drop_folder_is_published_by_itself(running: Running) 
 def test_the_access_log_holds_what_was_shown_and_is_whole(running: Running) -> None:
     report = running.ncrs.json("audit", "verify")
     assert report["whole"]
-    assert report["events"] >= 2
+    assert report["events"] >= 1, "the run itself asked once"
     exported = running.ncrs("audit", "export").stdout.splitlines()
     assert {json.loads(line)["resourceType"] for line in exported} == {"AuditEvent"}
 
