@@ -4,7 +4,8 @@ Belongs here: which extracts are applied, in which order, on which base, and why
 here: files, databases, applying anything.
 
 Order (services.md 19.6): number changes, then patients, then the rest (``Feed.order``); within a
-feed by source and sequence, a supplier's own extracts before rows released from its quarantine.
+feed by source and sequence, rows released from quarantine after the last extract committed before
+them: the order in which they were committed, so a build at any moment applies a beginning of it.
 Every committed extract that the base lacks is applied, a full as well: it is compared with what is
 held, the newer record wins, and what it lacks is deleted. So a generation is the same function of
 all extracts, whether it was built on the last one or from nothing.
@@ -24,7 +25,8 @@ from search_api.ops.ledger import RELEASED_SUFFIX, ExtractEntry
 
 class Step(BaseModel):
     """One extract to apply, of ``rows`` accepted rows. ``position`` orders records without version or
-    time: the sequence, and for released rows that of the extract they came from."""
+    time: the sequence, and for released rows that of the extract they came from. ``after`` orders the
+    extracts: the sequence, and for released rows that of the last extract committed before them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,6 +34,7 @@ class Step(BaseModel):
     source: str
     sequence: int
     position: int
+    after: int
     kind: ExtractKind
     rows: int
     as_at: datetime
@@ -95,6 +98,7 @@ def step_of(entry: ExtractEntry) -> Step:
         source=entry.source,
         sequence=entry.sequence,
         position=entry.origin_sequence or entry.sequence,
+        after=entry.after_sequence or entry.sequence,
         kind="full" if entry.kind == "full" else "delta",
         rows=entry.accepted,
         as_at=entry.as_at or entry.received_at,
@@ -123,8 +127,8 @@ def plan_build(extracts: Iterable[Step], standing: Standing, versions: Versions,
     )
 
 
-def _order(step: Step) -> tuple[int, str, bool, int]:
-    return FEEDS[step.feed].order, step.origin, step.source != step.origin, step.sequence
+def _order(step: Step) -> tuple[int, str, int, bool, int]:
+    return FEEDS[step.feed].order, step.origin, step.after, step.source != step.origin, step.sequence
 
 
 def _usable(standing: Standing, versions: Versions) -> GenerationManifest | None:

@@ -11,7 +11,8 @@ A release overrules the rules a row broke, for this row alone, when all of them 
 (``Rule.releasable``; of duplicates, a person may choose the copy). The row is read again from the
 landed bytes, judged by every other rule, and comes back as a delta of our own that the next publish
 takes in (see ``search_api/ops/ledger.py``). Its version still counts: a released row that is older
-than what the replica holds changes nothing.
+than what the replica holds changes nothing. Once a later full of the supplier was taken in, which
+says all there is, nothing from before it is released any more.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def release_row(desk: Desk, ref: RowRef, actor: Actor, reason: str) -> ExtractEn
     """Overrule the rules a row broke and commit it as a released extract; the ledger's new entry.
 
     Raises Refused when a rule may not be overruled, another rule is broken, the row was decided
-    on before, or its landed bytes are gone.
+    on before, a later full was taken in, or its landed bytes are gone.
     """
     _allow(desk, actor, reason)
     with feed_lock(desk.stores.home, ref.feed):
@@ -126,6 +127,11 @@ def release_row(desk: Desk, ref: RowRef, actor: Actor, reason: str) -> ExtractEn
             raise Refused(
                 f"Row {ref} breaks a rule that may not be overruled: {', '.join(sorted(rules))}.",
                 remedy="Have the source correct the record and send it again.",
+            )
+        if ref.sequence < _last_full(desk, ref.feed, ref.source):
+            raise Refused(
+                f"Row {ref} was overtaken by a later full, which says all there is.",
+                remedy="Release that one's row if it is held as well; drop this one.",
             )
         return _commit(desk, ref, _judged_again(desk, ref, rules), (actor, reason))
 
@@ -166,6 +172,7 @@ def _commit(desk: Desk, ref: RowRef, row: pl.DataFrame, why: tuple[Actor, str]) 
 
 def _released_entry(desk: Desk, ref: RowRef, row: pl.DataFrame, place: tuple[str, int]) -> ExtractEntry:
     origin = desk.ledger.standing(ref.feed, ref.source, ref.sequence)
+    last = desk.ledger.latest(ref.feed, ref.source)
     now = datetime.now(UTC)
     return ExtractEntry(
         feed=ref.feed,
@@ -176,6 +183,7 @@ def _released_entry(desk: Desk, ref: RowRef, row: pl.DataFrame, place: tuple[str
         kind="delta",
         previous_sequence=place[1] - 1 or None,
         origin_sequence=ref.sequence,
+        after_sequence=ref.sequence if last is None else last.sequence,
         as_at=origin.as_at if origin is not None else now,
         created_at=now,
         record_count=1,
@@ -195,6 +203,7 @@ def _held(desk: Desk, feed: str) -> Iterator[HeldRow]:
     committed = [entry for entry in desk.ledger.entries(feed) if entry.committed and entry.quarantined]
     for entry in sorted(committed, key=lambda entry: (entry.source, -entry.sequence)):
         folder = desk.stores.stage("quarantine", feed, entry.source, entry.sequence)
+        counts = entry.sequence >= _last_full(desk, feed, entry.source)
         for row in read_quarantine(folder).drop("received").iter_rows(named=True):
             ref = RowRef(feed, entry.source, entry.sequence, row["row_no"])
             yield HeldRow(
@@ -204,7 +213,7 @@ def _held(desk: Desk, feed: str) -> Iterator[HeldRow]:
                 rule=row["rule"],
                 level=row["level"],
                 state=states.get(ref, "open"),
-                releasable=_releasable(feed, frozenset(row["rules"])),
+                releasable=counts and _releasable(feed, frozenset(row["rules"])),
             )
 
 
@@ -220,6 +229,12 @@ def _states(desk: Desk, feed: str) -> dict[RowRef, str]:
 def _releasable(feed: str, rules: frozenset[str]) -> bool:
     found = [rule_of(feed, name) for name in rules - {DUPLICATE_RULE}]
     return all(rule is not None and rule.releasable for rule in found)
+
+
+def _last_full(desk: Desk, feed: str, source: str) -> int:
+    """Sequence of the supplier's last committed full; 0 when there is none."""
+    full = desk.ledger.last_full(feed, source)
+    return 0 if full is None else full.sequence
 
 
 def _row(desk: Desk, ref: RowRef) -> dict[str, Any]:

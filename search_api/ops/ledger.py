@@ -10,9 +10,10 @@ the moment an extract counts: files without an entry are leftovers of a crash.
 
 **Released rows.** A quarantined row that a person releases comes back as a small delta of our own:
 source ``{source}.released`` (no supplier's name can hold a dot), its own sequence from 1,
-``origin_sequence`` naming the extract it came from, parts in the validated stage as of any
-extract. ``validated`` gives it in order with the rest, and leaves it out once a later full of the
-original source was committed, because a full states everything there is.
+``origin_sequence`` naming the extract it came from, ``after_sequence`` the supplier's last extract
+committed before it, parts in the validated stage as of any extract. It is applied right after that
+extract, as it is when a generation is built on the last one: a later full that lacks the row then
+removes it, also in a build from nothing.
 Source: reference/services.md sections 19.4 to 19.6.
 """
 
@@ -67,6 +68,7 @@ class ExtractEntry(SQLModel, table=True):
     kind: str | None = None
     previous_sequence: int | None = Field(default=None, sa_type=BigInteger)
     origin_sequence: int | None = Field(default=None, sa_type=BigInteger)
+    after_sequence: int | None = Field(default=None, sa_type=BigInteger)
     as_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     record_count: int = Field(default=0, sa_type=BigInteger)
@@ -147,15 +149,9 @@ class Ledger:
     def validated(self, feed: str) -> list[ExtractEntry]:
         """Committed extracts by source and sequence: what a generation is built from.
 
-        Released rows come as entries of source ``{source}.released``, kind delta, unless a later
-        full of their supplier was committed.
+        Released rows come as entries of source ``{source}.released``, kind delta.
         """
-        committed = [entry for entry in self.entries(feed) if entry.committed]
-        fulls: dict[str, int] = {}
-        for entry in committed:
-            if entry.kind == "full":
-                fulls[entry.source] = max(entry.sequence, fulls.get(entry.source, 0))
-        return [entry for entry in committed if not _overtaken(entry, fulls)]
+        return [entry for entry in self.entries(feed) if entry.committed]
 
     def latest(self, feed: str, source: str) -> ExtractEntry | None:
         """The last committed extract of a source."""
@@ -265,9 +261,3 @@ class Ledger:
             query = query.where(ExtractEntry.kind == kind)
         with reading(self.engine) as session:
             return session.exec(query.order_by(col(ExtractEntry.sequence).desc()).limit(1)).first()
-
-
-def _overtaken(entry: ExtractEntry, fulls: dict[str, int]) -> bool:
-    if entry.origin_sequence is None:
-        return False
-    return fulls.get(entry.origin_source, 0) > entry.origin_sequence

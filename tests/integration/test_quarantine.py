@@ -13,6 +13,7 @@ from assets.landing.land import land
 from assets.validated.quarantine import Actor, Desk, RowRef, drop_row, held_rows, release_row, show_row
 from assets.validated.validate import validate
 from schemas.errors import Refused
+from search_api.ops.ledger import ExtractEntry
 from tests.lib.extracts import NUMBERS, House, Row, delivery, frame, house, no_opinion, patient
 
 FEED = "pds_patient"
@@ -100,6 +101,7 @@ def test_showing_gives_the_row_as_received_and_is_recorded(desk: Desk) -> None:
 def test_a_released_row_comes_back_as_an_extract_of_its_own(made: House, desk: Desk) -> None:
     entry = release_row(desk, ref(3), OFFICER, REASON)
     assert (entry.source, entry.sequence, entry.origin_sequence, entry.kind) == ("PDS.released", 1, 1, "delta")
+    assert entry.after_sequence == 1
     validated = [(known.source, known.sequence) for known in made.ledger.validated(FEED)]
     assert validated == [("PDS", 1), ("PDS.released", 1)]
     released = made.accepted(FEED, "PDS.released", 1)
@@ -148,3 +150,21 @@ def test_a_row_whose_landed_bytes_are_gone_is_not_released(made: House, desk: De
     with pytest.raises(Refused, match="landed bytes"):
         release_row(desk, ref(3), OFFICER, REASON)
     assert made.ledger.decisions(FEED) == []
+
+
+def test_nothing_from_before_a_later_full_is_released(made: House, desk: Desk) -> None:
+    standing = made.ledger.standing(FEED, "PDS", 1)
+    assert standing is not None
+    later = {
+        **standing.model_dump(),
+        "id": None,
+        "sequence": 2,
+        "fingerprint": "later",
+        "kind": "full",
+        "quarantined": 0,
+    }
+    made.ledger.record(ExtractEntry(**later))
+    assert not any(row.releasable for row in held_rows(desk, FEED))
+    with pytest.raises(Refused, match="overtaken by a later full"):
+        release_row(desk, ref(3), OFFICER, REASON)
+    assert drop_row(desk, ref(3), OFFICER, REASON).action == "drop"

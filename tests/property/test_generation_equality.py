@@ -156,3 +156,20 @@ def test_a_later_full_on_top_of_deltas_changes_nothing_and_rebuilding_gives_it_a
     assert {manifest.tables for manifest in again} == {after.tables}
     assert {manifest.index.checksum for manifest in again} == {after.index.checksum}
     assert len({manifest.generation.partition("-")[2] for manifest in again}) == 1
+
+
+@pytest.mark.parametrize("built_between", [True, False])
+def test_a_released_row_that_a_later_full_lacks_is_gone_in_both_kinds_of_build(
+    tmp_path: Path, built_between: bool
+) -> None:
+    home = Home(tmp_path)
+    first, held = NUMBERS[:2]
+    home.quarantine(home.extract("pds_patient", [patient(first)], "full"), [held])
+    home.extract("pds_patient", [patient(held, 5)], origin_sequence=1, after_sequence=1)
+    if built_between:
+        assert published(home.build()).index.documents == 2
+    home.extract("pds_patient", [patient(first)], "full")
+    home.extract("pds_patient", [patient(held, 4, action="update")])
+    grown = published(home.build())
+    assert grown.index.documents == 1
+    assert published(home.build(anew=True)).tables == grown.tables

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from schemas.errors import ConfigurationError
-from search_api.ops.database import control_engine
+from search_api.ops.database import control_engine, write_connection
 from search_api.ops.ledger import ExtractApproval, ExtractEntry, Ledger, QuarantineDecision
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -91,7 +91,7 @@ def test_a_refusal_stands_until_its_sequence_is_mended(ledger: Ledger) -> None:
     assert [e.sequence for e in ledger.refusals("pds_patient")] == [2]
 
 
-def test_released_rows_come_after_their_supplier_until_a_later_full(ledger: Ledger) -> None:
+def test_released_rows_stay_part_of_what_is_built(ledger: Ledger) -> None:
     ledger.record(entry(1, kind="full"))
     ledger.record(entry(1, source="PDS.released", origin_sequence=1))
     ledger.record(entry(2))
@@ -101,7 +101,7 @@ def test_released_rows_come_after_their_supplier_until_a_later_full(ledger: Ledg
         ("PDS.released", 1),
     ]
     ledger.record(entry(3, kind="full"))
-    assert {e.source for e in ledger.validated("pds_patient")} == {"PDS"}
+    assert {e.source for e in ledger.validated("pds_patient")} == {"PDS", "PDS.released"}
 
 
 def test_moments_keep_their_instant_whatever_their_offset(ledger: Ledger) -> None:
@@ -181,7 +181,7 @@ def test_an_address_that_cannot_be_used_is_named_as_such(url: str) -> None:
 WRITER = """
 import sys
 from datetime import UTC, datetime
-from search_api.ops.database import control_engine
+from search_api.ops.database import control_engine, write_connection
 from search_api.ops.ledger import ExtractEntry, Ledger
 ledger = Ledger(control_engine(sys.argv[1]))
 for sequence in range(1, 26):
@@ -229,3 +229,12 @@ def test_a_release_and_its_decision_are_committed_together(ledger: Ledger) -> No
     with pytest.raises(IntegrityError, match="UNIQUE"):
         ledger.commit_release(clash, decision(4))
     assert [known.row_no for known in ledger.decisions("pds_patient")] == [3]
+
+
+def test_a_database_of_an_earlier_release_gets_the_columns_it_lacks(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'control.db'}"
+    Ledger(control_engine(url)).record(entry(1))
+    with write_connection(control_engine(url)) as connection:
+        connection.exec_driver_sql("ALTER TABLE extract_entry DROP COLUMN after_sequence")
+    [known] = Ledger(control_engine(url)).validated("pds_patient")
+    assert (known.sequence, known.after_sequence) == (1, None)

@@ -18,7 +18,13 @@ DAY = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def step(feed: str, sequence: int, kind: Any = "delta", source: str = "PDS", **fields: Any) -> Step:
-    made: dict[str, Any] = {"position": sequence, "rows": 1, "as_at": DAY + timedelta(days=sequence), **fields}
+    made: dict[str, Any] = {
+        "position": sequence,
+        "after": sequence,
+        "rows": 1,
+        "as_at": DAY + timedelta(days=sequence),
+        **fields,
+    }
     return Step(feed=feed, source=source, sequence=sequence, kind=kind, **made)
 
 
@@ -47,9 +53,11 @@ def test_number_changes_come_first_then_patients_then_the_rest() -> None:
     ]
 
 
-def test_released_rows_come_after_their_suppliers_extracts() -> None:
+def test_released_rows_come_after_the_extract_that_was_last_when_they_were_released() -> None:
     made = plan(
-        step("pds_patient", 1, source="PDS.released", position=1),
+        step("pds_patient", 2, source="PDS.released", position=2, after=3),
+        step("pds_patient", 3, "full"),
+        step("pds_patient", 1, source="PDS.released", position=1, after=2),
         step("pds_patient", 2),
         step("pds_patient", 1, "full"),
     )
@@ -57,6 +65,8 @@ def test_released_rows_come_after_their_suppliers_extracts() -> None:
         ("PDS", 1),
         ("PDS", 2),
         ("PDS.released", 1),
+        ("PDS", 3),
+        ("PDS.released", 2),
     ]
     assert {each.origin for each in made.steps} == {"PDS"}
 
