@@ -13,8 +13,7 @@ import dagster as dg
 
 from assets import keys
 from assets.failures import Translated
-from assets.files import remove_folder
-from assets.published.service import Outcome, publish_build
+from assets.published.service import Outcome, finish_without_work, publish_build
 from assets.replica.factory import BUILDER_POOL, REASON_TAG, building
 from assets.stores import Stores
 from search_api.ops.ledger import Ledger
@@ -41,7 +40,7 @@ def published_assets() -> list[dg.AssetsDefinition]:
         with Translated(), building(stores, ledger, settings) as (made, place):
             plan = place.state.plan
             if not plan.work:
-                remove_folder(place.folder)
+                finish_without_work(made, place)
                 yield dg.MaterializeResult(metadata={"plan": plan.reason, "generation": plan.previous or "none"})
                 return
             reason = dg.AssetExecutionContext.get().run.tags.get(REASON_TAG) or f"build {place.build_id}"

@@ -92,8 +92,7 @@ def build_and_publish(made: Builder, build_id: str, reason: str, *, anew: bool =
         place = begin_build(made, build_id, anew=anew)
         plan = place.state.plan
         if not plan.work:
-            remove_folder(place.folder)
-            return Outcome(plan, None)
+            return finish_without_work(made, place)
         with FailureRecord(made, place):
             for feed in FEEDS:
                 apply_feed(made.site, place, feed)
@@ -118,11 +117,22 @@ def publish_build(made: Builder, place: Workspace, reason: str) -> Outcome:
     manifest = publish(made.stores, place, reason)
     made.events.record("built", manifest.generation, actor=made.actor, reason=plan.reason, detail=detail)
     made.events.record("published", manifest.generation, actor=made.actor, reason=reason)
+    return Outcome(plan, manifest, _clear_away(made, place))
+
+
+def finish_without_work(made: Builder, place: Workspace) -> Outcome:
+    """End a build that has nothing to do; what a killed publication left undone is done here."""
+    plan = place.state.plan
+    return Outcome(plan, None, _clear_away(made, place))
+
+
+def _clear_away(made: Builder, place: Workspace) -> tuple[str, ...]:
+    """Remove the place of the build, and generations beyond those to keep."""
     remove_folder(place.folder)
     removed = retire(made.stores, made.site.settings.retention)
     for name in removed:
         made.events.record("deleted", name, actor=made.actor, reason=f"{made.site.settings.retention} are kept")
-    return Outcome(plan, manifest, tuple(removed))
+    return tuple(removed)
 
 
 class FailureRecord:
