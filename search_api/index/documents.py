@@ -20,8 +20,8 @@ from search_api.index.flat import ContactItem, NameItem, PlaceItem, Row, rows
 from search_api.index.frequencies import Frequencies
 from search_api.index.memo import NO_GIVEN, Birth, Given, Memos
 from search_api.index.provider import SearchDocument
-from search_api.matching.normalise import email, phone, premise, sex
-from search_api.matching.person import GROUP, HISTORIC, RECORD, SKIP_FAMILY, SKIP_GIVEN, SLOT, UNIT
+from search_api.matching.normalise import email_text, phone_digits, premise, sex, tells_email, tells_phone
+from search_api.matching.person import GROUP, HISTORIC, PLACEHOLDER, RECORD, SKIP_FAMILY, SKIP_GIVEN, SLOT, UNIT
 
 SLICE_ROWS = 50_000
 COLUMNS = (
@@ -176,9 +176,13 @@ def _read_contacts(items: list[ContactItem]) -> tuple[str, str, list[str]]:
     emails: list[str] = []
     keys: dict[str, None] = {}
     for historic, is_email, text in items:
-        value = email(text) if is_email else phone(text)
-        if value:
-            (emails if is_email else phones).append(f"{value}{UNIT}{HISTORIC if historic else ''}")
+        value = email_text(text) if is_email else phone_digits(text)
+        if not value:
+            continue
+        tells = tells_email(value) if is_email else tells_phone(value)
+        marks = (HISTORIC if historic else "") + ("" if tells else PLACEHOLDER)
+        (emails if is_email else phones).append(f"{value}{UNIT}{marks}")
+        if tells:
             keys["@" + value if is_email else "t" + value] = None
     return RECORD.join(phones), RECORD.join(emails), list(keys)
 

@@ -36,7 +36,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Asked:
-    """Canonical values of a question. Empty text or tuple where nothing usable was asked."""
+    """Canonical values of a question. Empty text or tuple where nothing usable was asked.
+
+    ``emails_sent`` are all e-mails as sent, placeholders too: PDS's hard filter (pds.md 1.4).
+    """
 
     family: Name
     given: tuple[Name, ...]
@@ -49,6 +52,7 @@ class Asked:
     gp: str
     phones: tuple[str, ...]
     emails: tuple[str, ...]
+    emails_sent: tuple[str, ...]
 
     @property
     def pseudo_postcode(self) -> bool:
@@ -83,6 +87,7 @@ def ask(question: Question) -> Asked:
         gp=normalise.ods_code(question.gp_code) if question.gp_code else "",
         phones=tuple(filter(None, (normalise.phone(text) for text in question.phones))),
         emails=tuple(filter(None, (normalise.email(text) for text in question.emails))),
+        emails_sent=tuple(normalise.email_text(text) for text in question.emails),
     )
 
 

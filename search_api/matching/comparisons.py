@@ -15,6 +15,7 @@ from rapidfuzz.process import cdist
 
 from search_api.matching import normalise
 from search_api.matching.nicknames import alike
+from search_api.matching.person import PLACEHOLDER
 from search_api.matching.phonetics import metaphone, soundex, undoubled
 
 EXACT, CLOSE, SOUNDS, SIMILAR, OTHER = "exact", "close", "sounds_alike", "similar", "other"
@@ -180,13 +181,14 @@ def _postcode_rank(asked: str, held: str, previous: bool) -> tuple[int, str]:
 def contact_level(
     asked: Sequence[str], held: Sequence[tuple[str, str]], near_name: str, most_edits: int
 ) -> tuple[str, bool] | None:
-    """Phones or e-mails: any equal, any within ``most_edits``, or none."""
-    if not asked or not held:
+    """Phones or e-mails: any equal, any within ``most_edits``, or none. Held placeholders say nothing."""
+    usable = [(value, marks) for value, marks in held if PLACEHOLDER not in marks]
+    if not asked or not usable:
         return None
-    for value, marks in held:
+    for value, marks in usable:
         if value in asked:
             return EXACT, bool(marks)
-    for value, marks in held:
+    for value, marks in usable:
         if any(OSA.distance(value, other, score_cutoff=most_edits) <= most_edits for other in asked):
             return near_name, bool(marks)
     return OTHER, False

@@ -44,6 +44,8 @@ class Plan:
     family: Value | None
     given: tuple[Value, ...]
     postcode: Value | None
+    phones: tuple[str, ...]
+    emails: tuple[str, ...]
     asked: Asked
     history: bool
     rules: PdsRules
@@ -63,8 +65,8 @@ class Plan:
             and _died(self.asked.death, person.death)
             and any(self._name(name) for name in person.names if self._usable(name.marks))
             and self._place(person)
-            and self._contact(self.asked.phones, person.phones)
-            and self._contact(self.asked.emails, person.emails)
+            and self._contact(self.phones, person.phones)
+            and self._contact(self.emails, person.emails)
         )
 
     def _usable(self, marks: str) -> bool:
@@ -95,6 +97,7 @@ class Plan:
         return any(self.postcode.meets(code) for code, marks in person.postcodes if self._usable(marks))
 
     def _contact(self, asked: tuple[str, ...], held: tuple[tuple[str, str], ...]) -> bool:
+        """Every value asked for is held; one that is no number at all is held by nobody."""
         if not asked:
             return True
         usable = {value for value, marks in held if self._usable(marks)}
@@ -108,6 +111,8 @@ def plan(question: Question, rules: PdsRules) -> Plan:
         family=_value(question.family, normalise.family_name(question.family).joined) if question.family else None,
         given=given,
         postcode=_value(question.postcode, normalise.postcode(question.postcode)) if question.postcode else None,
+        phones=tuple(normalise.phone_digits(text) for text in question.phones),
+        emails=tuple(normalise.email_text(text) for text in question.emails),
         asked=ask(_without_wildcards(question)),
         history=question.history,
         rules=rules,

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from search_api.matching import comparisons as compare
+from search_api.matching import normalise
 from search_api.matching.asked import Asked
 from search_api.matching.filtering import Plan, within
 from search_api.matching.person import Person
+from search_api.matching.questions import Question
 from search_api.matching.rules import PdsRules
 from search_api.matching.scoring import Scored
 
@@ -33,7 +35,14 @@ def hard_filters(asked: Asked, person: Person, rules: PdsRules) -> bool:
     """Birth date within what was asked, and an e-mail held (ever) when one was asked."""
     if not within(asked.birth, person.birth, rules):
         return False
-    return not asked.emails or any(value in asked.emails for value, _ in person.emails)
+    return not asked.emails_sent or any(value in asked.emails_sent for value, _ in person.emails)
+
+
+def holds_placeholder(question: Question, asked: Asked) -> bool:
+    """Whether a name or the birth date asked for stands for "not known", and so makes no key."""
+    day = asked.birth.day if asked.birth else 0
+    family_lost = bool(question.family) and not asked.family.joined
+    return family_lost or len(asked.given) < len(question.given) or normalise.placeholder_date(day)
 
 
 def found(asked: Asked, item: Scored, rules: PdsRules) -> bool:
@@ -44,8 +53,16 @@ def found(asked: Asked, item: Scored, rules: PdsRules) -> bool:
         whole = (family_near or family is None) and (given_near or given is None) and (family_near or given_near)
         return whole or (given_near and _renamed(item, rules))
     if asked.family.joined:
-        return family_near and item.level("postcode") in _POSTCODE_NEAR
-    return given_near and item.level("postcode") in _POSTCODE_NEAR
+        return family_near and _placed(asked, item)
+    return given_near and _placed(asked, item)
+
+
+def _placed(asked: Asked, item: Scored) -> bool:
+    """The postcode is near. One that is malformed is no error and says nothing: then the gender must agree."""
+    if item.level("postcode") in _POSTCODE_NEAR:
+        return True
+    malformed = bool(asked.postcode) and not normalise.is_postcode(asked.postcode)
+    return malformed and bool(asked.sex) and asked.sex == item.person.sex
 
 
 def _renamed(item: Scored, rules: PdsRules) -> bool:

@@ -54,9 +54,10 @@ class Matcher:
         if question.mode is Mode.FILTER:
             return self._filter(question, index, prior)
         asked = ask(question)
+        sets = (self._candidates(question, asked, index, frequencies), self._same(question, asked, index))
         if question.mode is Mode.FUZZY:
-            return self._fuzzy(question, asked, self._candidates(question, asked, index, frequencies), prior)
-        return self._wide(question, asked, self._candidates(question, asked, index, frequencies), prior)
+            return self._fuzzy(question, asked, sets, prior)
+        return self._wide(question, asked, sets, prior)
 
     def _candidates(
         self, question: Question, asked: Asked, index: IndexReader, frequencies: Frequencies
@@ -70,6 +71,15 @@ class Matcher:
             return index.select(_by_name_only(question), self._candidate_limit)
         return EMPTY
 
+    def _same(self, question: Question, asked: Asked, index: IndexReader) -> CandidateSet:
+        """Who has exactly the names and birth date asked for, where a placeholder among them makes no key.
+
+        A tolerant search so finds whom the same non-fuzzy search with history finds (pds.md 1.3).
+        """
+        if fuzzy.impossible(asked) or not fuzzy.holds_placeholder(question, asked):
+            return EMPTY
+        return index.select(_by_name_and_birth(question), self._candidate_limit)
+
     def _filter(self, question: Question, index: IndexReader, prior: float) -> Answer:
         plan = filtering.plan(question, self.rules)
         if question.exact_only and plan.wildcards:
@@ -80,23 +90,30 @@ class Matcher:
         ranked = sorted(self._score(plan.asked, _persons(found), prior), key=lambda item: item.person.nhs_number)
         return self._answer(question, [(score, item) for item in ranked], total, found, prior)
 
-    def _fuzzy(self, question: Question, asked: Asked, found: CandidateSet, prior: float) -> Answer:
+    def _fuzzy(self, question: Question, asked: Asked, sets: tuple[CandidateSet, CandidateSet], prior: float) -> Answer:
+        """``sets``: candidates by keys, and those who are the same by name and birth date."""
+        found, same = _joined(*sets), frozenset(sets[1].numbers)
         persons = [person for person in _persons(found) if fuzzy.hard_filters(asked, person, self.rules)]
-        near = [item for item in self._score(asked, persons, prior) if fuzzy.found(asked, item, self.rules)]
+        near = [
+            item
+            for item in self._score(asked, persons, prior)
+            if item.person.nhs_number in same or fuzzy.found(asked, item, self.rules)
+        ]
         scored = [(fuzzy.fuzzy_score(asked, item, self.rules), item) for item in near]
         if question.exact_only:
             scored = [pair for pair in scored if pair[0] >= 1.0]
         scored.sort(key=lambda pair: (-pair[0], pair[1].person.nhs_number))
         return self._answer(question, scored, len(scored), found, prior)
 
-    def _wide(self, question: Question, asked: Asked, found: CandidateSet, prior: float) -> Answer:
-        rule = self.weights.grades
+    def _wide(self, question: Question, asked: Asked, sets: tuple[CandidateSet, CandidateSet], prior: float) -> Answer:
+        rule, found, same = self.weights.grades, _joined(*sets), frozenset(sets[1].numbers)
         scored = self._score(asked, _persons(found), prior)
         best = max((item.weight for item in scored), default=0.0)
         kept = [
             (posterior(item.weight), item)
             for item in scored
-            if posterior(item.weight) >= rule.wide_minimum and item.weight >= best - rule.wide_gap
+            if item.person.nhs_number in same
+            or (posterior(item.weight) >= rule.wide_minimum and item.weight >= best - rule.wide_gap)
         ]
         kept.sort(key=lambda pair: (-pair[1].weight, pair[1].person.nhs_number))
         return self._answer(question, kept, len(kept), found, prior)
@@ -129,6 +146,33 @@ def _persons(found: CandidateSet) -> list[Person]:
     return [unpack(number, payload) for number, payload in zip(found.numbers, found.payloads, strict=True)]
 
 
+def _joined(found: CandidateSet, more: CandidateSet) -> CandidateSet:
+    """Both sets, each patient once."""
+    if not more.numbers:
+        return found
+    payloads = dict(zip((*found.numbers, *more.numbers), (*found.payloads, *more.payloads), strict=True))
+    truncated = found.truncated or more.truncated
+    return CandidateSet(tuple(payloads), tuple(payloads.values()), truncated, found.counters)
+
+
 def _by_name_only(question: Question) -> Question:
     """The whole name, exactly, when nothing narrower was asked."""
-    return Question(mode=Mode.FILTER, family=question.family, given=question.given[:1], history=True)
+    return Question(
+        mode=Mode.FILTER,
+        family=question.family,
+        given=question.given[:1],
+        history=True,
+        located=question.asks_location,
+    )
+
+
+def _by_name_and_birth(question: Question) -> Question:
+    """The names and the birth date, exactly, over history."""
+    return Question(
+        mode=Mode.FILTER,
+        family=question.family,
+        given=question.given,
+        birth=question.birth,
+        history=True,
+        located=question.asks_location,
+    )

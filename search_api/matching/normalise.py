@@ -202,20 +202,41 @@ def pseudo_postcode(clean: str) -> bool:
     return clean.startswith(skip_values().postcode_starts)
 
 
-def phone(text: str) -> str:
-    """Digits, with +44 and 0044 as 0; empty when a placeholder or shorter than six digits."""
+def phone_digits(text: str) -> str:
+    """Digits, with +44 and 0044 as 0; also of placeholders, which a filter compares like any value."""
     digits = text if text.isascii() and text.isdigit() else _NOT_DIGIT.sub("", text)
     if digits.startswith("0044"):
-        digits = "0" + digits[4:].removeprefix("0")
-    elif digits.startswith("44") and len(digits) > 10:
-        digits = "0" + digits[2:].removeprefix("0")
-    return "" if len(digits) < 6 or digits in skip_values().phones else digits
+        return "0" + digits[4:].removeprefix("0")
+    if digits.startswith("44") and len(digits) > 10:
+        return "0" + digits[2:].removeprefix("0")
+    return digits
+
+
+def tells_phone(digits: str) -> bool:
+    """Whether normalised digits are evidence: six or more, and no placeholder."""
+    return len(digits) >= 6 and digits not in skip_values().phones
+
+
+def phone(text: str) -> str:
+    """Digits as ``phone_digits``; empty when a placeholder or shorter than six digits."""
+    digits = phone_digits(text)
+    return digits if tells_phone(digits) else ""
+
+
+def email_text(text: str) -> str:
+    """Lower case without blanks; also of placeholders and of what is no address."""
+    return "".join(text.lower().split())
+
+
+def tells_email(clean: str) -> bool:
+    """Whether a normalised e-mail is evidence: it has an at sign, and is no placeholder."""
+    return "@" in clean and clean.upper() not in skip_values().emails
 
 
 def email(text: str) -> str:
-    """Lower case without blanks; empty when a placeholder or without an at sign."""
-    clean = "".join(text.lower().split())
-    return "" if "@" not in clean or clean.upper() in skip_values().emails else clean
+    """As ``email_text``; empty when a placeholder or without an at sign."""
+    clean = email_text(text)
+    return clean if tells_email(clean) else ""
 
 
 def ods_code(text: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SLOT, GROUP, RECORD, UNIT = "\x1c", "\x1d", "\x1e", "\x1f"
-HISTORIC, SKIP_FAMILY, SKIP_GIVEN = "h", "f", "g"
+HISTORIC, SKIP_FAMILY, SKIP_GIVEN, PLACEHOLDER = "h", "f", "g", "p"
 
 
 class StoredName(NamedTuple):
@@ -27,7 +27,10 @@ class StoredName(NamedTuple):
 
 
 class Person(NamedTuple):
-    """One candidate. Addresses, phones and e-mails are (value, marks) pairs; marks hold HISTORIC."""
+    """One candidate. Addresses, phones and e-mails are (value, marks) pairs; marks hold HISTORIC.
+
+    A telephone or e-mail that is no evidence is marked PLACEHOLDER: a filter finds it, nothing is weighed by it.
+    """
 
     nhs_number: int
     birth: int

@@ -49,6 +49,7 @@ class Question:
     """A search: any subset of demographics, as typed. Wildcards (``Sm*``) only in FILTER mode.
 
     ``given`` keeps one entry per repetition of the parameter; an entry may hold several words.
+    ``located``: cut from a question that asks for a location, so its rule still holds.
     ``birth`` may be a partial date in WIDE mode (``1980``, ``1980-02``) as low == high.
     """
 
@@ -66,11 +67,12 @@ class Question:
     history: bool = False
     exact_only: bool = False
     limit: int = 50
+    located: bool = False
 
     @property
     def asks_location(self) -> bool:
         """True when a restricted patient can never be an answer (pds.md 1.9)."""
-        return bool(self.postcode or self.gp_code or self.address_lines)
+        return bool(self.located or self.postcode or self.gp_code or self.address_lines)
 
 
 @dataclass(frozen=True)

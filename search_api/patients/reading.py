@@ -18,7 +18,7 @@ from search_api.answering import Ask, Reply
 from search_api.generations import Generation
 from search_api.headers import etag, matches_etag
 from search_api.patients import views
-from search_api.patients.records import number_of, record_of
+from search_api.patients.records import number_of, record_of, security_of
 from search_api.patients.redaction import Security, related_view
 from search_api.replica import PatientRecord
 from search_api.staleness import require_fresh
@@ -66,9 +66,8 @@ def related_of(generation: Generation, record: PatientRecord) -> list[tuple[Reso
     people: list[tuple[Resource, tuple[int, ...]]] = []
     for resource in generation.replica.related(record.nhs_number):
         numbers = tuple(dict.fromkeys(_numbers(resource, record.nhs_number)))
-        records = generation.replica.patients(list(numbers))
-        for other in records.values():
-            resource = related_view(resource, other.security)
+        for other in numbers:
+            resource = related_view(resource, security_of(generation, other))
         people.append((resource, numbers))
     return people
 

@@ -43,6 +43,18 @@ def record_of(generation: Generation, number: int) -> PatientRecord:
     return replacing
 
 
+def security_of(generation: Generation, number: int) -> str:
+    """Confidentiality that holds for a number: its record's, or that of the superseding one.
+
+    Invalidated without a successor is REDACTED; a number that nothing is known of is U.
+    """
+    try:
+        return record_of(generation, number).security
+    except errors.SpineError as error:
+        invalidated = error.fault is errors.INVALIDATED_RESOURCE
+        return Security.INVALIDATED.value if invalidated else Security.UNRESTRICTED.value
+
+
 def records_of(generation: Generation, numbers: Iterable[int]) -> dict[int, PatientRecord]:
     """Records to show for matched numbers, by the number matched; who may never be shown is absent.
 

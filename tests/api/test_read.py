@@ -154,4 +154,13 @@ def test_related_restricted_patient_has_no_location(api: Api) -> None:
     assert not {"address", "telecom"} & set(by_id["CARER001"])
     assert {"name", "relationship", "patient"} <= set(by_id["CARER001"])
     assert {"address", "telecom"} <= set(by_id["OTHER001"])
-    assert api.events()[-1]["patients"] == f"[{cast.CARED},{cast.CARER}]"
+    assert api.events()[-1]["patients"] == f"[{cast.CARED},{cast.CARER},{cast.FORMER_JANET},{cast.GONE}]"
+
+
+def test_related_patient_whose_number_changed_is_hidden_as_the_record_is_now(api: Api) -> None:
+    """2.4 and 1.9: the old number of a restricted patient opens nothing, an invalidated one neither."""
+    body = api.get(f"/Patient/{cast.CARED}/RelatedPerson").json()
+    by_id = {entry["resource"]["id"]: entry["resource"] for entry in body["entry"]}
+    assert not {"address", "telecom"} & set(by_id["FORMER001"])
+    assert "name" in by_id["FORMER001"]
+    assert not {"address", "telecom", "name"} & set(by_id["GONE001"])

@@ -38,6 +38,7 @@ TUNNEY = nhs_number(122)  # died 2019-02-20
 OLD, NEW = nhs_number(130), nhs_number(131)  # OLD was superseded by NEW
 OLDER = nhs_number(132)  # superseded by OLD, so by NEW
 GONE = nhs_number(133)  # invalidated
+FORMER_JANET = nhs_number(134)  # superseded by JANET, who is restricted
 OPTED_OUT = nhs_number(140)  # summary with permission No
 CARER, CARED = nhs_number(150), nhs_number(151)  # CARER is restricted and related to CARED
 CUTHBERT = nhs_number(160)  # Joseph; confidential removal reason
@@ -96,11 +97,13 @@ def _many() -> list[Json]:
 
 
 def _related() -> list[Json]:
-    """A restricted patient who is related to another, and a person without a number."""
+    """A restricted patient who is related to another, a person without a number, and two whose number changed."""
     mother = concept("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "MTH", "mother")
     return [
         related_person(CARER, id="CARER001", relationship=[mother]),
         related_person(None, id="OTHER001", name=[name("Plain", "Otto")]),
+        related_person(FORMER_JANET, id="FORMER001"),
+        related_person(GONE, id="GONE001"),
     ]
 
 
@@ -129,7 +132,7 @@ def patients() -> list[Json]:
 
 def number_changes() -> list[Json]:
     """Lines of the pds_number_change extract."""
-    return [_change(OLD, NEW), _change(OLDER, OLD), _change(GONE, None)]
+    return [_change(OLD, NEW), _change(OLDER, OLD), _change(GONE, None), _change(FORMER_JANET, JANET)]
 
 
 def _change(old: str, new: str | None) -> Json:

@@ -142,6 +142,8 @@ def test_middle_levels(asked: tuple[str, ...], held: tuple[str, ...], level: str
         (("01130000001",), [("07700900999", "")], ("other", False)),
         (("01130000001",), [], None),
         ((), [("01130000001", "")], None),
+        (("07777777778",), [("07777777777", "p")], None),
+        (("01130000001",), [("07777777777", "p"), ("01130000001", "h")], ("exact", True)),
     ],
 )
 def test_contact_levels(asked: tuple[str, ...], held: list[tuple[str, str]], level: tuple[str, bool] | None) -> None:
