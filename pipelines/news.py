@@ -18,7 +18,7 @@ from schemas.errors import FileRefused, GenerationError
 from schemas.extract import MANIFEST_NAME, ExtractManifest
 from schemas.feeds import FEEDS
 from schemas.generation import GenerationManifest
-from search_api.generation_files import folders, read_manifest
+from search_api.generation_files import published_folders, read_manifest
 from search_api.ops.ledger import Ledger
 
 States = dict[tuple[str, str], int]
@@ -53,7 +53,8 @@ def validated_states(ledger: Ledger) -> States:
 def built_states(stores: Stores) -> States:
     """(feed, source) to the sequence inside the newest generation, be it current or rolled back from.
 
-    Rolling back must not make the same extracts news again: only a later extract does.
+    Rolling back must not make the same extracts news again: only a later extract does. A generation
+    whose publication was killed half-way does not count, so it is built again.
     """
     manifests = list(_manifests(stores))
     return {(state.feed, state.source): state.sequence for state in manifests[-1].feeds} if manifests else {}
@@ -74,7 +75,7 @@ def _seen(delivery: Delivery) -> str:
 
 def _manifests(stores: Stores) -> Iterator[GenerationManifest]:
     """Lowest number first."""
-    for path in folders(stores.generations):
+    for path in published_folders(stores.generations):
         try:
             yield read_manifest(path)
         except GenerationError:

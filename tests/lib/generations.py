@@ -16,6 +16,7 @@ from schemas.generation import (
     IndexState,
     TableState,
 )
+from search_api.generation_files import PUBLISHED
 from search_api.settings import Settings
 
 CONTENT = b"content of a file"
@@ -45,12 +46,15 @@ def manifest(number: int = 1, **sequences: int) -> GenerationManifest:
 
 
 def write_generation(settings: Settings, made: GenerationManifest) -> bytes:
-    """Write the folder of a generation; returns the bytes of its manifest."""
+    """Write the folder of a generation that was published once; returns the bytes of its manifest."""
     folder = settings.generations_folder / made.generation
     folder.mkdir(parents=True)
     (folder / made.files[0].path).write_bytes(CONTENT)
     text = made.model_dump_json().encode()
     (folder / GENERATION_MANIFEST_NAME).write_bytes(text)
+    record = settings.generations_folder / PUBLISHED / made.generation
+    record.parent.mkdir(exist_ok=True)
+    record.touch()
     return text
 
 
