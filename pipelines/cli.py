@@ -6,8 +6,6 @@ command does. A command imports what it needs when it runs, so that ``ncrs --hel
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from pipelines import (
@@ -20,8 +18,7 @@ from pipelines import (
     cli_serve,
     cli_status,
 )
-from pipelines.cli_common import EXIT_MEANING, Exit, explain, new_app, report
-from schemas.errors import NcrsError
+from pipelines.cli_common import EXIT_MEANING, OneLineEnding, new_app
 
 _EXITS = "\n\n".join(f"{code.value}: {meaning}" for code, meaning in EXIT_MEANING.items())
 
@@ -34,18 +31,11 @@ app.add_typer(cli_sandbox.app, name="sandbox")
 
 
 def main() -> None:
-    """Run a command; known faults end as one line and an exit code, never as a traceback."""
-    sys.excepthook = report
-    try:
-        # The command itself, not ``app()``: typer would put an excepthook of its own in place of ours,
-        # and that one prints the error's text.
+    """Run a command; faults end as one line and an exit code, never with the text of a foreign error."""
+    with OneLineEnding():
+        # The command itself, not ``app()``: typer would put an excepthook of its own in place, and that
+        # one prints the error's text.
         typer.main.get_command(app)(prog_name="ncrs")
-    except (NcrsError, OSError) as fault:
-        line, code = explain(fault)
-        sys.stderr.write(f"{line}\n")
-        sys.exit(code)
-    except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)
 
 
 if __name__ == "__main__":

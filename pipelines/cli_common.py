@@ -10,11 +10,11 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -180,13 +180,33 @@ def explain(fault: BaseException) -> tuple[str, Exit]:
     if isinstance(fault, OSError):
         place = f" ({fault.filename})" if fault.filename else ""
         return f"SYSTEM: {fault.strerror or type(fault).__name__}{place}. Run `ncrs doctor`.", Exit.FAILURE
+    if _is_database_error(fault):
+        busy = "database is locked" in str(fault)
+        text = f"DATABASE: a database cannot be used ({type(fault).__name__}). Run `ncrs doctor`."
+        return text, Exit.TRY_AGAIN if busy else Exit.FAILURE
     return f"UNEXPECTED: {type(fault).__name__}. This is a fault of the product; please report it.", Exit.FAILURE
 
 
-def report(_kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
-    """Excepthook: where an unexpected error happened, without its text, which may quote a row."""
-    line, _ = explain(fault)
-    out: TextIO = sys.stderr
-    out.write(f"{line}\n")
-    if not isinstance(fault, (NcrsError, OSError)):
-        out.writelines(traceback.format_tb(trace))
+class OneLineEnding(AbstractContextManager[None]):
+    """A fault inside the block ends the process with one line and its exit code.
+
+    Of an error that nobody expected the place is shown too, but never its text, which may quote a row.
+    """
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if isinstance(fault, KeyboardInterrupt):
+            sys.exit(Exit.INTERRUPTED)
+        if isinstance(fault, Exception):
+            line, code = explain(fault)
+            sys.stderr.write(f"{line}\n")
+            if line.startswith("UNEXPECTED"):
+                sys.stderr.writelines(traceback.format_tb(trace))
+            sys.exit(code)
+        return False
+
+
+def _is_database_error(fault: BaseException) -> bool:
+    """By name, so that no library is imported for it."""
+    return any(kind.__name__ == "SQLAlchemyError" for kind in type(fault).__mro__)

@@ -35,15 +35,18 @@ def status(as_json: JsonOption = False) -> None:
     Example: ncrs status --json
     """
     from pipelines.home import ledger_of
+    from search_api.generation_files import published_folders
     from search_api.ops.freshness import all_freshness
 
     chosen = settings()
     feeds = all_freshness(ledger_of(chosen), datetime.now(UTC))
     current = current_generation(chosen)
+    kept = [path.name for path in published_folders(chosen.generations_folder)]
     if as_json:
-        emit({"generation": _generation(current), "feeds": [feed.document() for feed in feeds]}, as_json=True)
+        documents = [feed.document() for feed in feeds]
+        emit({"generation": _generation(current), "kept": kept, "feeds": documents}, as_json=True)
     else:
-        _print_generation(current)
+        _print_generation(current, kept)
         table(FEED_COLUMNS, [_feed_row(feed) for feed in feeds])
     if current is None or any(feed.state == "stale" for feed in feeds):
         raise typer.Exit(Exit.FAILURE)
@@ -85,13 +88,14 @@ def _generation(manifest: GenerationManifest | None) -> dict[str, Any] | None:
     return None if manifest is None else manifest.model_dump(mode="json", exclude={"files"})
 
 
-def _print_generation(manifest: GenerationManifest | None) -> None:
+def _print_generation(manifest: GenerationManifest | None, kept: list[str]) -> None:
     if manifest is None:
         typer.echo("No generation is published. `ncrs ingest` makes one from what is in the drop folder.\n")
         return
     rows = ", ".join(f"{state.table} {state.rows:,}" for state in manifest.tables)
     typer.echo(f"Generation {manifest.generation}, as at {in_utc(manifest.as_at)}, built {in_utc(manifest.built_at)}")
-    typer.echo(f"{rows}, search documents {manifest.index.documents:,}\n")
+    typer.echo(f"{rows}, search documents {manifest.index.documents:,}")
+    typer.echo(f"Kept: {', '.join(reversed(kept))}\n")
 
 
 def _feed_row(feed: FeedFreshness) -> tuple[object, ...]:

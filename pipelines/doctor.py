@@ -12,11 +12,13 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from schemas.errors import GenerationError
+from schemas.feeds import PDS_PATIENT
 from schemas.generation import CURRENT_NAME, GenerationManifest
 from search_api.generation_files import read_current, read_manifest
 from search_api.settings import Settings
@@ -29,6 +31,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
 LEAST_FREE = 1_000_000_000
 LEAST_OPEN_FILES = 1024
 DAGSTER_PORT = 3000
+# Sensors look every 30 seconds.
+SILENCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,11 @@ def examine(settings: Settings) -> list[Finding]:
         memory,
         open_files,
         ports,
+        databases,
         generation,
         leftovers,
+        deliveries,
+        sensors,
     )
     return [finding for look in looks for finding in look(settings)]
 
@@ -172,6 +179,32 @@ def ports(settings: Settings) -> Iterator[Finding]:
             yield Finding("ports", "ok", f"{port} ({name}) is free")
 
 
+def databases(settings: Settings) -> Iterator[Finding]:
+    """The control and access databases open and have the tables this code knows."""
+    if not settings.home.exists():
+        return
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from pipelines.home import ledger_of
+    from search_api.access.audit_report import head
+    from search_api.access.audit_store import audit_engine
+
+    looks: dict[str, Callable[[], object]] = {
+        "NCRS_CONTROL_DB": lambda: ledger_of(settings).entries(PDS_PATIENT.name),
+        "NCRS_AUDIT_DB": lambda: head(audit_engine(settings.audit_url)),
+    }
+    for name, look in looks.items():
+        try:
+            look()
+        except (SQLAlchemyError, OSError) as error:
+            text = f"that of {name} cannot be used ({type(error).__name__})."
+            yield Finding(
+                "databases", "fail", text, "It is damaged, unreachable or of another version: see docs/runbook.md."
+            )
+        else:
+            yield Finding("databases", "ok", f"that of {name} answers")
+
+
 def generation(settings: Settings) -> Iterator[Finding]:
     """The marker must name a generation whose files are there (their content: ``ncrs verify``)."""
     if not (settings.generations_folder / CURRENT_NAME).exists():
@@ -199,6 +232,34 @@ def leftovers(settings: Settings) -> Iterator[Finding]:
         yield Finding("leftovers", "warn", text, "The next `ncrs publish` removes them.")
     else:
         yield Finding("leftovers", "ok", "none")
+
+
+def deliveries(settings: Settings) -> Iterator[Finding]:
+    """Manifests that lie where nobody will ever read them."""
+    from assets.landing.deliveries import strays
+    from pipelines.home import stores_of
+
+    found = strays(stores_of(settings))
+    if found:
+        text = f"{len(found)} manifests lie in folders of no known feed, source or sequence; the first is {found[0]}."
+        yield Finding("deliveries", "warn", text, "Have the supplier deliver to {feed}/{source}/{sequence:08d}.")
+    else:
+        yield Finding("deliveries", "ok", "every manifest lies where it is looked for")
+
+
+def sensors(settings: Settings) -> Iterator[Finding]:
+    """A sensor that fails, or a daemon that is down, tells nobody; the age of its heartbeat does."""
+    folder = settings.home / "heartbeat"
+    beats = sorted(folder.iterdir()) if folder.is_dir() else []
+    for beat in beats:
+        age = datetime.now(UTC) - datetime.fromisoformat(beat.read_text())
+        if age > SILENCE:
+            text = f"{beat.name} last looked {int(age.total_seconds() // 60)} minutes ago."
+            yield Finding(
+                "sensors", "warn", text, "Start the Dagster daemon, or see its log; `ncrs ingest` works without."
+            )
+        else:
+            yield Finding("sensors", "ok", f"{beat.name} looks")
 
 
 def port_taken(host: str, port: int) -> bool:

@@ -205,27 +205,40 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_an_unexpected_error_shows_where_and_not_what(capsys: pytest.CaptureFixture[str]) -> None:
-    try:
+    with pytest.raises(SystemExit) as ended, cli_common.OneLineEnding():
         raise ValueError(MARKER)
-    except ValueError as error:
-        cli_common.report(ValueError, error, error.__traceback__)
     text = capsys.readouterr().err
-    assert "UNEXPECTED: ValueError" in text
+    assert ended.value.code == Exit.FAILURE
+    assert text.startswith("UNEXPECTED: ValueError.")
     assert "test_cli.py" in text
     assert "raise ValueError" in text
     assert MARKER not in text
 
 
-def test_an_unexpected_error_of_a_command_shows_no_text(tmp_path: Path) -> None:
-    """A library's error may quote a row: here a control database that is none."""
+def test_ctrl_c_has_its_exit_code() -> None:
+    with pytest.raises(SystemExit) as ended, cli_common.OneLineEnding():
+        raise KeyboardInterrupt
+    assert ended.value.code == Exit.INTERRUPTED
+
+
+def test_a_damaged_database_is_one_line(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     (home / "control.db").write_text(MARKER * 1000)
     done = _ncrs(home, "status")
     assert done.returncode == Exit.FAILURE
-    assert done.stderr.startswith("UNEXPECTED: DatabaseError.")
-    assert "file is not a database" not in done.stderr
-    assert MARKER not in done.stderr
+    assert done.stderr == "DATABASE: a database cannot be used (DatabaseError). Run `ncrs doctor`.\n"
+    found = _ncrs(home, "doctor")
+    assert found.returncode == Exit.FAILURE
+    assert "fail  databases: " in found.stdout
+
+
+def test_a_locked_database_may_be_tried_again() -> None:
+    from sqlalchemy.exc import OperationalError
+
+    line, code = cli_common.explain(OperationalError("SELECT", {}, Exception("database is locked")))
+    assert code == Exit.TRY_AGAIN
+    assert "SELECT" not in line
 
 
 @pytest.mark.parametrize(

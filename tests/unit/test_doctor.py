@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,23 @@ def test_a_network_file_system(settings: Settings, monkeypatch: pytest.MonkeyPat
 def test_builds_left_over(settings: Settings) -> None:
     (settings.home / "building" / "000002-00000000").mkdir(parents=True)
     assert _levels(doctor.leftovers(settings)) == ["warn"]
+
+
+def test_a_manifest_where_nobody_looks(settings: Settings) -> None:
+    stray = settings.drop_folder / "pds_patients" / "PDS" / "00000001"
+    stray.mkdir(parents=True)
+    (stray / "manifest.json").write_text("{}")
+    found = list(doctor.deliveries(settings))
+    assert _levels(iter(found)) == ["warn"]
+    assert "pds_patients" in found[0].text
+
+
+@pytest.mark.parametrize(("minutes", "level"), [(1, "ok"), (60, "warn")])
+def test_a_sensor_that_has_not_looked_for_long(settings: Settings, minutes: int, level: str) -> None:
+    folder = settings.home / "heartbeat"
+    folder.mkdir()
+    (folder / "drop_folder").write_text((datetime.now(UTC) - timedelta(minutes=minutes)).isoformat())
+    assert _levels(doctor.sensors(settings)) == [level]
 
 
 def test_a_whole_generation(settings: Settings) -> None:
