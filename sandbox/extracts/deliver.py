@@ -105,9 +105,15 @@ def _number_text(line: bytes) -> Any:
         return None
     if not isinstance(row, dict):
         return None
-    if "resourceType" not in row:
-        return row.get("nhs_number")
-    return row.get("id") if row["resourceType"] == "Patient" else bundle_subject(row)
+    if "resourceType" in row:
+        return _subject(row)
+    payload = row.get("payload")
+    # An envelope need not repeat the number that its payload names.
+    return row.get("nhs_number") or (_subject(payload) if isinstance(payload, dict) else None)
+
+
+def _subject(resource: dict[str, Any]) -> Any:
+    return bundle_subject(resource) if resource.get("resourceType") == "Bundle" else resource.get("id")
 
 
 def _as_number(text: Any) -> int | None:

@@ -60,6 +60,12 @@ def test_lines_that_cannot_be_read_are_counted_without_a_number(tmp_path: Path) 
     assert (made.record_count, made.control) == (3, 9000000009)
 
 
+def test_an_envelope_without_a_number_counts_with_its_payloads(tmp_path: Path) -> None:
+    path = tmp_path / "mine.ndjson"
+    path.write_bytes(orjson.dumps({"action": "new", "payload": ROWS[0]}) + b"\n" + orjson.dumps(ROWS[1]) + b"\n")
+    assert deliver(Delivery(tmp_path / "drop", "pds_patient", "delta", NOW), path).control == CONTROL
+
+
 @pytest.mark.parametrize(("feed", "name"), [("nothing", "a.ndjson"), ("pds_patient", "a.csv")])
 def test_what_cannot_be_delivered_is_refused_with_the_way_out(tmp_path: Path, feed: str, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
