@@ -10,6 +10,7 @@ soft. Each name asked for must be at least near to one held, in either order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 from search_api.matching import comparisons as compare
 from search_api.matching import normalise
@@ -121,8 +122,13 @@ def _name_parts(asked: Asked, item: Scored, rules: PdsRules) -> Iterator[tuple[f
     given = _likeness(item, "given", rules, {}, None)
     if given < 1.0 and swapped == 1.0 and _only_doubled(asked.first, item, given=True):
         given = 1.0
-    if asked.first and item.level("middle_names") == compare.OTHER:
+    if given == 1.0 and swapped == 1.0 and asked.first and not _whole_given(asked, item):
+        given = rules.likeness[compare.JOINED]
+    middle = item.level("middle_names")
+    if asked.first and middle == compare.OTHER:
         given *= rules.likeness["further_given_names"]
+    elif asked.first and middle in (compare.CLOSE, compare.INITIAL):
+        given *= rules.likeness["middle_near"]
     inexact = min(family if asked.family.joined else 1.0, given if asked.first else 1.0) < 1.0
     if inexact and swapped == 1.0 and item.level("given") != compare.MIDDLE and _further(asked, item):
         given *= rules.likeness["further_given_names"]
@@ -145,6 +151,16 @@ def _only_doubled(asked: str, item: Scored, *, given: bool = False) -> bool:
     """The nearest held name differs by doubled letters only (Blogs, Bloggs): PDS says 1."""
     held = [(name.given[0] if name.given else "") if given else name.family for name in item.person.names]
     return any(compare.same_sound(asked, text.replace(" ", "")) for text in held if text)
+
+
+def _whole_given(asked: Asked, item: Scored) -> bool:
+    """The first given value of a held name is asked for whole: Anne is only a part of Anne Marie (pds.md 1.1)."""
+    openings = set(accumulate(asked.words))
+    return any(_opens(name.given[0].replace(" ", ""), openings) for name in item.person.names if name.given)
+
+
+def _opens(held: str, openings: set[str]) -> bool:
+    return held in openings or any(compare.same_sound(held, opening) for opening in openings)
 
 
 def _sounds(asked: str, item: Scored) -> bool:

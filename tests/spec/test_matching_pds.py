@@ -523,6 +523,12 @@ def test_wide_shows_the_best_of_too_many(index: SmallIndex) -> None:
         (Mode.FILTER, {"family": "Smith", "birth": "2000-05-05"}, (MAT,)),
         (Mode.FUZZY, {"family": "Smythe", "given": "Sam", "birth": "2000-05-05"}, ()),
         (Mode.FUZZY, {"family": "Smith", "given": "Sam", "birth": "2000-05-05"}, (MAT,)),
+        (Mode.FUZZY, {"family": "Marr", "given": "Toby J", "birth": "2010-10-22"}, ()),
+        (Mode.FUZZY, {"family": "Marr", "given": "Toby James", "birth": "2010-10-22"}, (TOBY,)),
+        (Mode.FUZZY, {"family": "Marr", "given": "Toby", "birth": "2010-10-22"}, (TOBY,)),
+        (Mode.FUZZY, {"family": "Marr", "given": "Anne", "birth": "2013-10-22"}, ()),
+        (Mode.FUZZY, {"family": "Marr", "given": "Anne-Marie", "birth": "2013-10-22"}, (ANNE_MARIE,)),
+        (Mode.FUZZY, {"family": "Marr", "given": ("Anne", "Marie"), "birth": "2013-10-22"}, (ANNE_MARIE,)),
     ],
 )
 def test_exact_match_keeps_score_one(
