@@ -27,8 +27,10 @@ _COPY_CHUNK = 1 << 22
 
 
 def private_folder(path: Path) -> Path:
-    """Create a folder and its parents, closed to others."""
-    path.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    """Create a folder and the parents it lacks, all of them closed to others."""
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(exist_ok=True, mode=FOLDER_MODE)
     return path
 
 

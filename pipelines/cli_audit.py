@@ -6,6 +6,7 @@ Belongs here: reading the log for people. Does not belong here: writing to it
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -90,11 +91,11 @@ def _write(target: Path, lines: Iterable[bytes]) -> int:
     """Beside the target first, so that a broken export never looks like a whole one."""
     fresh = target.with_name(target.name + ".part")
     count = 0
-    with fresh.open("wb") as out:
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         for line in lines:
             out.write(line)
             count += 1
-    fresh.chmod(0o600)
     fresh.replace(target)
     return count
 

@@ -43,7 +43,7 @@ def dagster_home(settings: Settings) -> Path:
         return chosen
     prepare_home(settings)
     home = settings.home.resolve() / "dagster"
-    home.mkdir(exist_ok=True)
+    home.mkdir(exist_ok=True, mode=0o700)
     _copy_when_changed(ROOT / DAGSTER_YAML, home / DAGSTER_YAML)
     return home
 

@@ -100,5 +100,5 @@ def _metadata(taken: Sequence[ExtractEntry]) -> dict[str, Any]:
         "extracts": len(landed),
         "records": sum(entry.record_count for entry in landed),
         "sequences": [entry.sequence for entry in landed],
-        "control": [str(entry.control) for entry in landed],
+        "control": [entry.shown_control for entry in landed],
     }

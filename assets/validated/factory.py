@@ -131,5 +131,5 @@ def _metadata(committed: Sequence[ExtractEntry]) -> dict[str, Any]:
         "rows": sum(entry.accepted for entry in committed),
         "warnings": sum(entry.warnings for entry in committed),
         "sequences": [entry.sequence for entry in committed],
-        "control": [str(entry.control) for entry in committed],
+        "control": [entry.shown_control for entry in committed],
     }

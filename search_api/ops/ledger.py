@@ -31,6 +31,7 @@ from search_api.ops.database import UtcDateTime, create_tables, reading, writing
 RELEASED_SUFFIX = ".released"
 COMMITTED = ("accepted", "partial")
 LANDED = "landed"
+FEWEST_CONTROLLED = 10
 
 Action = Literal["view", "release", "drop"]
 
@@ -92,9 +93,10 @@ class ExtractEntry(SQLModel, table=True):
         return self.outcome in COMMITTED
 
     @property
-    def origin_source(self) -> str:
-        """The supplier, also of released rows."""
-        return self.source.removesuffix(RELEASED_SUFFIX)
+    def shown_control(self) -> str:
+        """The control total for run metadata and logs. The exclusive or of one number is that number,
+        and of a few gives the last to who knows the others: then it is withheld."""
+        return str(self.control) if self.record_count >= FEWEST_CONTROLLED else "withheld (few rows)"
 
 
 class ExtractApproval(SQLModel, table=True):

@@ -63,6 +63,13 @@ def test_a_good_extract_of_each_feed_passes_every_check(feed: str, made: House, 
     assert metadata(result, keys.validated(feed))["rows"] == 15
 
 
+def test_the_control_total_of_a_single_row_is_kept_out_of_the_run(made: House, tmp_path: Path) -> None:
+    delivery([patient(0)], tmp_path).write(made.stores.drop)
+    said = metadata(run(made), keys.landing("pds_patient"))
+    assert said["records"] == 1
+    assert str(made.ledger.entries("pds_patient")[0].control) not in str(said)
+
+
 def test_a_refused_file_fails_its_run_and_the_next_one_passes(made: House, tmp_path: Path) -> None:
     delivery([patient(index) for index in range(15)], tmp_path, schema_version="9").write(made.stores.drop)
     first = run(made)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.files import feed_lock, staged_folder, write_atomically
+from assets.files import feed_lock, private_folder, staged_folder, write_atomically
 from assets.landing.copying import LineCounter, unpacked
 from assets.validated.lines import LineFinder, as_text, blocks, lines
 from assets.validated.parsing import Job, parse_blocks
@@ -177,3 +177,9 @@ def test_one_process_at_a_time_works_on_a_feed(tmp_path: Path) -> None:
         pass
     other.join(10)
     assert other.exitcode == 0
+
+
+def test_every_folder_on_the_way_is_closed_to_others(tmp_path: Path) -> None:
+    made = private_folder(tmp_path / "quarantine" / "pds_patient" / "PDS")
+    ways = [made, made.parent, made.parent.parent]
+    assert {way.stat().st_mode & 0o777 for way in ways} == {0o700}

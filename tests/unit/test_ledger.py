@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from schemas.errors import ConfigurationError
-from search_api.ops.database import control_engine, write_connection
+from search_api.ops.database import control_engine, reading, write_connection
 from search_api.ops.ledger import ExtractApproval, ExtractEntry, Ledger, QuarantineDecision
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -181,7 +181,7 @@ def test_an_address_that_cannot_be_used_is_named_as_such(url: str) -> None:
 WRITER = """
 import sys
 from datetime import UTC, datetime
-from search_api.ops.database import control_engine, write_connection
+from search_api.ops.database import control_engine, reading, write_connection
 from search_api.ops.ledger import ExtractEntry, Ledger
 ledger = Ledger(control_engine(sys.argv[1]))
 for sequence in range(1, 26):
@@ -238,3 +238,17 @@ def test_a_database_of_an_earlier_release_gets_the_columns_it_lacks(tmp_path: Pa
         connection.exec_driver_sql("ALTER TABLE extract_entry DROP COLUMN after_sequence")
     [known] = Ledger(control_engine(url)).validated("pds_patient")
     assert (known.sequence, known.after_sequence) == (1, None)
+
+
+def test_the_database_and_its_log_are_closed_to_others(tmp_path: Path) -> None:
+    ledger = Ledger(control_engine(f"sqlite:///{tmp_path / 'control.db'}"))
+    ledger.record(entry(1))
+    with reading(ledger.engine):
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("control.db*")} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"), [(1, "withheld (few rows)"), (9, "withheld (few rows)"), (10, "9000000009")]
+)
+def test_a_control_total_of_few_rows_names_people_and_is_not_shown(rows: int, shown: str) -> None:
+    assert entry(1, record_count=rows, control=9000000009).shown_control == shown
