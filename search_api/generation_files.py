@@ -173,6 +173,6 @@ def _open_lease(path: Path) -> int | None:
         pass
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o640)
+        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
     except OSError:
         return None

@@ -1,21 +1,19 @@
 """The application as a server runs it: every part made from the settings of the environment.
 
-Belongs here: the factory for uvicorn (``uvicorn --factory search_api.serve:build_app``) and the choice
-of the index engine. Does not belong here: routes, or anything a test would want to replace.
+Belongs here: the factory for uvicorn (``uvicorn --factory search_api.serve:build_app``). Does not
+belong here: routes, or anything a test would want to replace.
 """
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 
-from schemas.errors import ConfigurationError
 from search_api import logging
 from search_api.access.audit import AuditLog
 from search_api.access.gate import AccessGate
 from search_api.app import create_app
 from search_api.generations import Generations
-from search_api.index.embedded import EmbeddedEngine
-from search_api.index.provider import IndexEngine
+from search_api.index.engines import index_engine
 from search_api.matching.matcher import Matcher
 from search_api.ops.database import control_engine
 from search_api.ops.ledger import Ledger
@@ -41,10 +39,3 @@ def build_services(settings: Settings) -> Services:
         audit=audit,
         ledger=Ledger(control_engine(settings.control_url)),
     )
-
-
-def index_engine(settings: Settings) -> IndexEngine:
-    """The engine the settings name. Raises ConfigurationError for one that does not exist."""
-    if settings.index != "embedded":
-        raise ConfigurationError(f"Index {settings.index} is not known.", remedy="Set NCRS_INDEX to embedded.")
-    return EmbeddedEngine()

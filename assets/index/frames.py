@@ -20,7 +20,7 @@ from search_api.settings import Settings
 
 PIECE_ROWS = 50_000
 # Fewer people than this are done before other processes have started.
-_MANY = 100_000
+_MANY = 50_000
 _NESTED = ("names", "addresses", "telecoms")
 _FLAT = ("nhs_number", "security", "gender", "birth_date", "deceased", "gp_code")
 
