@@ -43,9 +43,10 @@ def rows(frame: pl.DataFrame, *, show_very_restricted: bool) -> Iterator[Row]:
     security = pl.col("security").fill_null("U")
     shown = security.ne("REDACTED") & (security.ne("V") | pl.lit(show_very_restricted))
     kept = frame.filter(shown).with_columns(security.eq("U").alias("open"))
-    closed = [
-        pl.when("open").then(pl.col(name)).otherwise(None).alias(name) for name in ("gp_code", "addresses", "telecoms")
-    ]
+    # Telephone and e-mail of an R patient may be asked for (pds.md 1.9 bars postcode and practice only).
+    contacted = pl.col("open") | security.eq("R")
+    closed = [pl.when("open").then(pl.col(name)).otherwise(None).alias(name) for name in ("gp_code", "addresses")]
+    closed.append(pl.when(contacted).then(pl.col("telecoms")).otherwise(None).alias("telecoms"))
     kept = kept.with_columns(*closed).with_row_index("row")
     plain = [kept[column].to_list() for column in ("nhs_number", "open", "gender", "birth_date", "deceased", "gp_code")]
     names = _grouped(kept, "names", ("family", "given"))

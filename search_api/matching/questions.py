@@ -71,8 +71,12 @@ class Question:
 
     @property
     def asks_location(self) -> bool:
-        """True when a restricted patient can never be an answer (pds.md 1.9)."""
-        return bool(self.located or self.postcode or self.gp_code or self.address_lines)
+        """True when a restricted patient can never be an answer (pds.md 1.9).
+
+        In the wide search, which PDS does not have, a telephone or e-mail counts as a location too.
+        """
+        contacted = self.mode is Mode.WIDE and (self.phones or self.emails)
+        return bool(self.located or self.postcode or self.gp_code or self.address_lines or contacted)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Source: pds.md 1.1, 1.2 and 1.6.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search_api import errors
 from search_api.access.context import AccessMode
@@ -60,6 +60,8 @@ def read_search(items: Sequence[tuple[str, str]], mode: AccessMode, settings: Se
     limit = read_limit(values, 1 if mode in APPLICATIONS else settings.max_results)
     check_minimum(tolerance, values)
     question = _question(values, tolerance, limit, (birth, death))
+    if question.phones or question.emails:
+        question = replace(question, located=not settings.restricted_found_by_contact)
     return Search(question, flag(values, "_ncrs-explain"), _impossible(birth) or _impossible(death))
 
 

@@ -417,8 +417,10 @@ FILTER = [
     Row("restricted: nor with a wildcard postcode",
         {"family": "Godsoe", "birth": "1936-02-24", "postcode": "DN*"}, ()),
     Row("restricted: never with a practice (1.9)", {"family": "Godsoe", "birth": "1936-02-24", "gp_code": "A20047"}, ()),
-    Row("restricted: telephone is not indexed",
-        {"family": "Godsoe", "birth": "1936-02-24", "phones": "01234555555"}, ()),
+    Row("restricted: found by telephone (1.9 bars postcode and practice only)",
+        {"family": "Godsoe", "birth": "1936-02-24", "phones": "01234555555"}, (GODSOE,), 1.0),
+    Row("restricted: another's telephone",
+        {"family": "Godsoe", "birth": "1936-02-24", "phones": "01234555556"}, ()),
     Row("very restricted: not indexed", {"family": "Verity", "birth": "1950-03-04"}, ()),
     Row("invalidated: never (1.9)", {"family": "Cuff", "birth": "1926-01-07"}, ()),
 ]  # fmt: skip
@@ -556,6 +558,11 @@ def test_twins_are_never_certain_without_the_given_name(index: SmallIndex) -> No
 
 def test_restricted_person_is_found_without_location_in_wide_mode(index: SmallIndex) -> None:
     assert index.numbers(Mode.WIDE, family="Godsoe", given="Rodney", birth="1936-02-24") == [GODSOE]
+
+
+def test_restricted_person_is_not_found_by_contact_in_wide_mode(index: SmallIndex) -> None:
+    asked = {"family": "Godsoe", "given": "Rodney", "birth": "1936-02-24", "phones": "01234555555"}
+    assert index.numbers(Mode.WIDE, **asked) == []
 
 
 def test_a_question_that_finds_restricted_people_only_counts_nobody(index: SmallIndex) -> None:

@@ -260,6 +260,16 @@ def test_the_history_alias_is_a_setting() -> None:
         read_search([*BASE, ("history", "true")], HCW, Settings(accept_history_alias=False))
 
 
+@pytest.mark.parametrize(("found", "located"), [(True, False), (False, True)])
+@pytest.mark.parametrize("contact", [("phone", "01632960587"), ("email", "a@example.com")])
+def test_whether_a_contact_counts_as_a_location_is_a_setting(
+    contact: tuple[str, str], found: bool, located: bool
+) -> None:
+    items = [("family", "Smythe"), ("birthdate", "2005-06-16"), contact]
+    search = read_search(items, HCW, Settings(restricted_found_by_contact=found))
+    assert search.question.asks_location is located
+
+
 def test_the_catalogue_is_the_sheet() -> None:
     """pds.md 1.1 lists these, and everything else that we take begins with _ncrs-."""
     theirs = {row.name for row in PARAMETERS if not row.ours}

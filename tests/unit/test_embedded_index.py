@@ -210,14 +210,21 @@ def test_restricted_documents_hold_no_location() -> None:
         "born": "1980-01-02",
         "gp": "A20047",
         "addresses": [address("LS1 4AP", "1 High Street"), address("DN15 2BJ", state="historic")],
-        "telecoms": [telecom("phone", "01130000001"), telecom("email", "a@example.com")],
     }
     restricted, bare = one(security="R", **fields), one(security="R", born="1980-01-02")
     assert restricted == bare
     text = f"{restricted.payload!r}{restricted.keys}{restricted.terms}"
-    for value in ("LS1", "DN15", "HIGH", "0113", "example", "A20047"):
+    for value in ("LS1", "DN15", "HIGH", "A20047"):
         assert value not in text
         assert value in f"{one(**fields).payload!r}"
+
+
+def test_contacts_are_indexed_of_restricted_people_but_not_of_very_restricted_ones() -> None:
+    contacts = [telecom("phone", "01130000001"), telecom("email", "a@example.com")]
+    assert "01130000001" in f"{one(security='R', telecoms=contacts).payload!r}"
+    rows = frame([person(nhs_number(1), name("Smith", "John"), born="1980-01-02", security="V", telecoms=contacts)])
+    (very,) = documents(rows, Frequencies.empty(), show_very_restricted=True)
+    assert "01130000001" not in f"{very.payload!r}{very.keys}{very.terms}"
 
 
 @pytest.mark.parametrize(
