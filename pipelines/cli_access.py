@@ -39,7 +39,11 @@ class Seen:
 
 def allowed_caller(settings: Settings, token: str, role: str, policy: str) -> Caller:
     """The caller behind a token. Raises Refused when the token proves nobody or the policy says no."""
-    return guarded(lambda: asyncio.run(_caller(settings, token, role, policy)))
+    remedy = (
+        "Take a new token, or select a role (--role) with the activities that search_api/access/policy.json "
+        f"asks for under {policy}."
+    )
+    return guarded(lambda: asyncio.run(_caller(settings, token, role, policy)), remedy)
 
 
 def record_access(settings: Settings, caller: Caller, seen: Seen) -> None:
@@ -81,14 +85,11 @@ async def _record(settings: Settings, caller: Caller, seen: Seen) -> None:
         audit.close()
 
 
-def guarded(act: Callable[[], T]) -> T:
+def guarded(act: Callable[[], T], remedy: str = "Check the number, and the token with its role and age.") -> T:
     """Run something of the API; its faults become Refused, without diagnostics, which may quote values."""
     from search_api.errors import SpineError
 
     try:
         return act()
     except SpineError as error:
-        raise Refused(
-            f"{error.display} ({error.status}).",
-            remedy="Check the number, and the token with its role and age.",
-        ) from None
+        raise Refused(f"{error.display} ({error.status}).", remedy=remedy) from None

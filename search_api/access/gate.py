@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -62,11 +63,20 @@ class AccessGate:
         return self._reader.identity(claims)
 
     async def authorise_token(self, token: str, policy: str, *, role: str = "") -> Caller:
-        """The caller of a command. Raises SpineError. Nothing is recorded: the command does that."""
-        identity = await self.identify([f"Bearer {token}"])
-        caller = self._reader.caller(identity, {"NHSD-Session-URID": role} if role else {})
-        if not self.table.allows(policy, caller):
-            raise refusal(caller, "GET")
+        """The caller of a command. Raises SpineError; a refusal is recorded first, as a request's is.
+
+        What is allowed is recorded by the command, which knows whom it shows.
+        """
+        seen: dict[str, Any] = {}
+        try:
+            seen["identity"] = identity = await self.identify([f"Bearer {token}"])
+            seen["caller"] = caller = self._reader.caller(identity, {"NHSD-Session-URID": role} if role else {})
+            seen["decision"] = self.table.decide(policy, caller, None)
+            if seen["decision"] is not Decision.ALLOWED:
+                raise refusal(caller, "GET")
+        except SpineError as error:
+            await self._audit.record(_refusal_event(policy, seen, error))
+            raise
         return caller
 
     async def authorise(self, request: Request, policy: str) -> Caller:
@@ -97,23 +107,34 @@ class AccessGate:
         return caller
 
     async def _record_refusal(self, request: Request, policy: str, seen: dict[str, Any], error: SpineError) -> None:
-        decision = seen.get("decision")
-        reason = error.reason if isinstance(error, InvalidToken) else decision.name if decision else error.spine_code
-        logging.event("API040", policy=policy, status=error.status, error=reason)
+        event = _refusal_event(policy, seen, error)
+        logging.event("API040", policy=policy, status=error.status, error=event.detail)
         request.state.refusal_recorded = True
         await self._audit.record(
-            AccessEvent(
-                policy=policy,
-                caller=seen.get("caller") or _unchosen(seen.get("identity")),
+            replace(
+                event,
                 request_id=well_formed_request_id(request.headers) or "",
                 correlation_id=request.headers.get(CORRELATION_ID),
                 end_user_organisation=_sent_organisation(request.headers),
-                generation="",
-                status=error.status,
-                patients=(),
-                detail=reason,
             )
         )
+
+
+def _refusal_event(policy: str, seen: Mapping[str, Any], error: SpineError) -> AccessEvent:
+    """The event of a refusal: who asked as far as it is known, and why not."""
+    decision = seen.get("decision")
+    reason = error.reason if isinstance(error, InvalidToken) else decision.name if decision else error.spine_code
+    return AccessEvent(
+        policy=policy,
+        caller=seen.get("caller") or _unchosen(seen.get("identity")),
+        request_id="",
+        correlation_id=None,
+        end_user_organisation=None,
+        generation="",
+        status=error.status,
+        patients=(),
+        detail=reason,
+    )
 
 
 def key_store(settings: Settings) -> KeyStore:

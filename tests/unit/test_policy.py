@@ -320,9 +320,13 @@ def test_refusal_that_cannot_be_recorded_is_503() -> None:
 def test_command_is_authorised_by_a_token() -> None:
     records_manager = SIGNER.worker(role("S8000:G8000:R8013"))
     assert asyncio.run(GATE.authorise_token(records_manager, "quarantine-show")).user_id == "910000000001"
+    NOTEBOOK.events.clear()
     with pytest.raises(SpineError) as caught:
         asyncio.run(GATE.authorise_token(SIGNER.ops(), "quarantine-show"))
     assert caught.value.status == 403
+    (event,) = NOTEBOOK.events
+    assert event.caller is not None
+    assert (event.policy, event.status, event.detail) == ("quarantine-show", 403, "ACTIVITY")
 
 
 # --- the tables ----------------------------------------------------------------------------------
