@@ -137,7 +137,9 @@ def _usable(standing: Standing, versions: Versions) -> GenerationManifest | None
 
 
 def _index_outdated(base: GenerationManifest, versions: Versions) -> bool:
-    return base.weights_version != versions.weights_version or base.index.engine != versions.engine
+    """Another release may normalise otherwise: documents of both in one index would not reconcile."""
+    held = (base.weights_version, base.index.engine, base.code_version)
+    return held != (versions.weights_version, versions.engine, versions.code_version)
 
 
 def _applied(state: FeedState | None) -> int:
@@ -157,7 +159,7 @@ def _verdict(
     if steps:
         return True, f"On {base.generation}, with the extracts it lacks."
     if outdated:
-        return True, f"On {base.generation}, with a new index: weights or engine changed."
+        return True, f"On {base.generation}, with a new index: weights, engine or release changed."
     return False, f"{base.generation} holds every accepted extract."
 
 

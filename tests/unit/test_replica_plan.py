@@ -128,8 +128,8 @@ def test_from_nothing_when_the_current_generation_is_broken_and_the_reason_says_
     assert "its manifest cannot be read" in made.reason
 
 
-@pytest.mark.parametrize("change", [{"weights_version": "2"}, {"engine": "opensearch"}])
-def test_other_weights_or_engine_mean_a_new_index_though_nothing_is_pending(change: dict[str, str]) -> None:
+@pytest.mark.parametrize("change", [{"weights_version": "2"}, {"engine": "opensearch"}, {"code_version": "0.2.0"}])
+def test_other_weights_engine_or_release_mean_a_new_index_though_nothing_is_pending(change: dict[str, str]) -> None:
     versions = VERSIONS.model_copy(update=change)
     made = plan_build([step("pds_patient", 2)], standing(manifest(4, pds_patient=2)), versions)
     assert made.work
