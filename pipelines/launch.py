@@ -60,7 +60,7 @@ def run_job(
     result = job.execute_in_process(
         instance=instance, raise_on_error=False, run_config=_QUIET, tags={**process_tag(), **(tags or {})}
     )
-    return JobOutcome(name, result.run_id, result.success, tuple(_failures(result)))
+    return JobOutcome(name, result.run_id, result.success, tuple(failures_of(result)))
 
 
 def publish_now(settings: Settings, instance: dg.DagsterInstance, ask: Ask) -> str | None:
@@ -88,14 +88,24 @@ def require_success(outcome: JobOutcome) -> JobOutcome:
     return outcome
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[StepFailure]:
+def failures_of(result: dg.ExecuteInProcessResult) -> list[StepFailure]:
+    """What each failed step said, in order."""
     return [_said(event) for event in result.all_events if event.is_step_failure]
 
 
 def _said(event: dg.DagsterEvent) -> StepFailure:
     user = event.step_failure_data.user_failure_data
     if user is None:
-        return StepFailure("", "STEP_FAILED", f"Step {event.step_key} failed.", "")
+        return _stopped(event)
     words = {name: str(value.value) for name, value in user.metadata.items()}
     text = words.get("text") or user.description or f"Step {event.step_key} failed."
     return StepFailure(words.get("kind", ""), words.get("code", "STEP_FAILED"), text, words.get("remedy", ""))
+
+
+def _stopped(event: dg.DagsterEvent) -> StepFailure:
+    """A step that no fault of ours ended: a blocking check did not pass. Checks have names, no values."""
+    error = event.step_failure_data.error
+    if error is None or error.cls_name != "DagsterAssetCheckFailedError":
+        return StepFailure("", "STEP_FAILED", f"Step {event.step_key} failed.", "")
+    checks = error.message.strip().rpartition("\n")[2]
+    return StepFailure("", "CHECK_FAILED", f"Checks did not pass: {checks}.", "See docs/runbook.md.")

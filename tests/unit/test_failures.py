@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import dagster as dg
 import pytest
 
 from assets.failures import Translated, as_fault, translated
+from pipelines.launch import failures_of
 from schemas.errors import DataFault, FileRefused, PassingFault, PermanentFault
 
 MARKER = "ZQXMARKER"
@@ -76,3 +79,13 @@ def test_as_a_decorator_it_returns_what_the_function_returns() -> None:
         return 7
 
     assert compute() == 7
+
+
+def test_a_check_that_stops_a_step_is_named() -> None:
+    @dg.asset(check_specs=[dg.AssetCheckSpec("documents_equal", asset="made", blocking=True)])
+    def made() -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        yield dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="documents_equal", passed=False)])
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        [failure] = failures_of(dg.materialize([made], instance=instance, raise_on_error=False))
+    assert (failure.code, failure.text) == ("CHECK_FAILED", "Checks did not pass: made: documents_equal.")
