@@ -192,6 +192,9 @@ def test_a_quarantined_row_is_listed_masked_and_shown_to_the_right_role_only(hel
     clinician = Ncrs(ncrs.home, {**ncrs.variables, "NCRS_TOKEN": ncrs.token("clinician")})
     refused = clinician("quarantine", "show", row, "--reason", "look", code=Exit.REFUSED)
     assert number not in refused.stdout + refused.stderr
+    assert "quarantine-show" in refused.stderr
+    tried = json.loads(ncrs("audit", "export").stdout.splitlines()[-1])
+    assert "910000000001" in json.dumps(tried), "who was refused is on record"
     keeper = Ncrs(ncrs.home, {**ncrs.variables, "NCRS_TOKEN": ncrs.token("records-manager")})
     before = ncrs.json("audit", "verify")["events"]
     assert number in keeper("quarantine", "show", row, "--reason", "look").stdout
