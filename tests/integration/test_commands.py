@@ -115,6 +115,17 @@ def test_a_corrected_delivery_is_taken_in_under_the_same_sequence(ncrs: Ncrs) ->
     assert _marker(ncrs)["reason"] == "a correction"
 
 
+def test_a_full_that_shrank_passes_once_a_person_said_why(ncrs: Ncrs) -> None:
+    _deliver(ncrs.home, "pds_patient", [patient(index) for index in range(5)], sequence=2, kind="full")
+    refused = ncrs.json("ingest", "pds_patient", "--no-publish", code=Exit.DATA_REFUSED)
+    assert [extract["code"] for feed in refused["feeds"] for extract in feed["extracts"]] == ["FILE_SHRINK"]
+    ncrs("approve", "pds_patient/PDS/1", "--reason", "it is another one", code=Exit.REFUSED)
+    approved = ncrs.json("approve", "pds_patient/PDS/2", "--reason", "practice closed")
+    assert approved["code"] == "FILE_SHRINK"
+    taken = ncrs.json("ingest", "pds_patient", "--no-publish")
+    assert [extract["accepted"] for feed in taken["feeds"] for extract in feed["extracts"]] == [5]
+
+
 def test_build_anew_verify_and_roll_back(ncrs: Ncrs) -> None:
     first = _marker(ncrs)["generation"]
     second = ncrs.json("build", "--full", "--reason", "try")["published"]

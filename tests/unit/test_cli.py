@@ -148,6 +148,17 @@ def test_nothing_delivered_is_no_failure(tmp_path: Path) -> None:
     assert [feed["extracts"] for feed in document["feeds"]] == [[], [], []]
 
 
+def test_a_later_day_of_the_sandbox_remembers_the_people_of_day_0(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert _ncrs(home, "sandbox", "extract", "--patients", "60", "--seed", "5").returncode == Exit.OK
+    assert _ncrs(home, "sandbox", "extract", "--day", "1").returncode == Exit.OK
+    assert json.loads((home / "sandbox.json").read_text()) == {"patients": 60, "seed": 5}
+    manifests = sorted((home / "drop" / "pds_patient" / "PDS").glob("*/manifest.json"))
+    read = [json.loads(manifest.read_text()) for manifest in manifests]
+    assert [(manifest["kind"], manifest["sequence"]) for manifest in read] == [("full", 1), ("delta", 2)]
+    assert read[0]["record_count"] == 60
+
+
 def test_the_access_log_is_checked_and_its_head_can_be_kept(tmp_path: Path) -> None:
     home = tmp_path / "home"
     first = _ncrs(home, "audit", "verify", "--json")
