@@ -157,9 +157,9 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "expiry in ten years": lambda: signed(exp=NOW + 10 * 365 * 86_400),
     "life one second too long": lambda: signed(iat=NOW, exp=NOW + 3_601),
     "expiry before issue": lambda: signed(iat=NOW + 20, exp=NOW + 10),
-    "not yet valid": lambda: signed(nbf=NOW + 90),
+    "not yet valid": lambda: signed(nbf=int(time.time()) + 90),
     "not-before a text": lambda: signed(nbf="soon"),
-    "issued in the future": lambda: signed(iat=NOW + 90, exp=NOW + 600),
+    "issued in the future": lambda: signed(iat=int(time.time()) + 90, exp=int(time.time()) + 600),
     "no time of issue": lambda: signed(iat=None),
     # who and for whom
     "issuer with a slash": lambda: signed(iss=ISSUER + "/"),
