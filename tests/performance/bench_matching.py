@@ -56,7 +56,7 @@ def figures(home: Path, size: str) -> Iterator[Figure]:
 def people(home: Path) -> pl.DataFrame:
     """The columns that documents are made of, of the full extract."""
     for stage in ("validated", "drop"):
-        files = sorted((home / stage / "pds_patient").glob("*/00000001/*.parquet"))
+        files = sorted((home / stage / "pds_patient").glob("*/00000001/part-*.parquet"))
         if files:
             gp = pl.col("general_practitioner").struct.field("code").alias("gp_code")
             columns = [name for name in COLUMNS if name != "gp_code"]
