@@ -9,54 +9,23 @@ json files, so that writing goes to new files only (architecture.md section 5).
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import tantivy
 
-from schemas.errors import GenerationError, PermanentFault
+from schemas.errors import GenerationError
 from search_api.index.embedded_reader import EmbeddedReader
+from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
 from search_api.index.frequencies import Frequencies
 from search_api.index.parallel import ParallelWriter, PartJob
-from search_api.index.provider import SearchDocument
-from search_api.index.schema import SCHEMA, to_tantivy
+from search_api.index.schema import SCHEMA
 from search_api.matching.rules import PdsRules
 from search_api.matching.rules import shipped as shipped_rules
 
 HEAP_BYTES = 400_000_000
 THREADS = 2
-
-
-class EmbeddedWriter:
-    """Adds and deletes documents in one new folder; ``commit`` makes it complete and closes it."""
-
-    def __init__(self, location: Path, heap_bytes: int, threads: int) -> None:
-        self._index = tantivy.Index(SCHEMA, path=str(location))
-        self._writer = self._index.writer(heap_size=heap_bytes, num_threads=threads)
-
-    def add(self, documents: Iterable[SearchDocument]) -> int:
-        """Add documents; returns how many. A document already there must be deleted first."""
-        add = self._writer.add_document
-        count = 0
-        with _no_collection():
-            for document in documents:
-                add(to_tantivy(document))
-                count += 1
-        return count
-
-    def delete(self, nhs_numbers: Sequence[int]) -> None:
-        """Delete the documents added before this call; numbers that are not there do no harm."""
-        for number in nhs_numbers:
-            self._writer.delete_documents_by_term("nhs", number)
-
-    def commit(self) -> None:
-        """Write everything, wait for merges, and release the folder. The writer is then spent."""
-        self._writer.commit()
-        self._writer.wait_merging_threads()
 
 
 class EmbeddedEngine:
@@ -75,7 +44,7 @@ class EmbeddedEngine:
         Raises:
             PermanentFault: the folder exists and is not empty (paths are never reused).
         """
-        _fresh(location)
+        fresh_folder(location)
         return EmbeddedWriter(location, self._heap_bytes, self._threads)
 
     def bulk(
@@ -86,7 +55,7 @@ class EmbeddedEngine:
         Raises:
             PermanentFault: the folder exists and is not empty.
         """
-        _fresh(location)
+        fresh_folder(location)
         job = PartJob(location, frequencies, show_very_restricted, self._heap_bytes // max(processes, 1))
         return ParallelWriter(location, job, processes)
 
@@ -99,7 +68,7 @@ class EmbeddedEngine:
         if not (base / "meta.json").exists():
             raise GenerationError(f"{base.name} is not a search index.", remedy="Build the generation in full.")
         _same_schema(tantivy.Index.open(str(base)), base)
-        _fresh(location)
+        fresh_folder(location)
         for file in base.iterdir():
             _link_or_copy(file, location / file.name)
         return EmbeddedWriter(location, self._heap_bytes, self._threads)
@@ -120,18 +89,6 @@ class EmbeddedEngine:
         return EmbeddedReader(index, self._rules)
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Documents hold no cycles: looking for some costs a quarter of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def _same_schema(index: tantivy.Index, location: Path) -> None:
     """Another release may have had other fields; asking for one that is not there stops the engine (tantivy 0.27)."""
     if index.schema != SCHEMA:
@@ -139,12 +96,6 @@ def _same_schema(index: tantivy.Index, location: Path) -> None:
             f"The search index {location.name} was built by a release with other fields.",
             remedy="Build the generation in full with this release.",
         )
-
-
-def _fresh(location: Path) -> None:
-    location.mkdir(parents=True, exist_ok=True)
-    if any(location.iterdir()):
-        raise PermanentFault(f"The folder {location.name} is not empty.", remedy="Use a new path; none is reused.")
 
 
 def _link_or_copy(file: Path, target: Path) -> None:

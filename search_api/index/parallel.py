@@ -24,6 +24,7 @@ import polars as pl
 
 from schemas.errors import NcrsError, PermanentFault
 from search_api.index.documents import documents
+from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
 from search_api.index.frequencies import Frequencies
 
 META, MANAGED = "meta.json", ".managed.json"
@@ -133,11 +134,10 @@ def _end_after(parent: BaseProcess) -> None:
 
 def work(job: PartJob, frames: Any, results: Any) -> None:
     """Body of a worker: index frames until None comes, then report the count or what went wrong."""
-    from search_api.index.embedded import EmbeddedEngine  # it imports this module
-
     end_with_parent()
     try:
-        writer = EmbeddedEngine(heap_bytes=job.heap_bytes, threads=1).create(job.folder)
+        fresh_folder(job.folder)
+        writer = EmbeddedWriter(job.folder, job.heap_bytes, threads=1)
         count = 0
         while (frame := frames.get()) is not None:
             made = documents(frame, job.frequencies, show_very_restricted=job.show_very_restricted)
