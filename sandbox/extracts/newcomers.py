@@ -17,12 +17,10 @@ from sandbox.extracts.materials import Material, material_of
 from sandbox.extracts.plan import Plan
 from sandbox.population.dates import NEVER, day_number
 from sandbox.population.people import FEMALE, Population
-from sandbox.population.personas import PERSONAS
+from sandbox.population.personas import PERSONAS, mother_of
 from sandbox.population.randomness import I64
 from sandbox.population.rows import chosen_rows
 from schemas.feeds import PDS_PATIENT
-from schemas.fhir.related_person import related_person_resource
-from schemas.fhir.values import json_text
 from schemas.fields import CURRENT
 
 Row = dict[str, Any]
@@ -71,7 +69,7 @@ def _newborn(event: Material, mother: Row) -> Row:
     row["birth_date"], row["birth_order"] = event["date"], 8
     homes = [address for address in mother["addresses"] or () if address["state"] == CURRENT]
     row["addresses"] = [{**address, "id": "A1", "start": event["date"]} for address in homes[:1]] or None
-    row["related_persons"] = [_mother(mother["nhs_number"])]
+    row["related_persons"] = [mother_of(f"R{mother['nhs_number'][2:9]}", mother["nhs_number"])]
     return row
 
 
@@ -98,23 +96,6 @@ def _usual_name(given: list[str], family: str, start: str) -> Row:
         "family": family,
         "suffix": None,
     }
-
-
-def _mother(number: str) -> str:
-    names = [
-        "start",
-        "end",
-        "names",
-        "addresses",
-        "telecoms",
-        "copy_correspondence",
-        "contact_preference",
-        "language",
-        "interpreter_required",
-    ]
-    row: Row = dict.fromkeys(names)
-    row |= {"id": f"R{number[2:9]}", "patient_number": number, "active": True, "rank": 1}
-    return json_text(related_person_resource(row | {"relationships": ["Guardian", "MTH"]}))
 
 
 def _as_new(row: Row, number: str, event: Material) -> Row:

@@ -54,8 +54,8 @@ def _practice(code: str, start: str) -> dict[str, Any]:
     return {"id": "G1", "code": code, "start": start, "end": None}
 
 
-def _mother_of(number: str) -> str:
-    """RelatedPerson text: the patient with this number is the mother and guardian."""
+def mother_of(identifier: str, number: str) -> str:
+    """RelatedPerson text with this id: the patient with this number is the mother and guardian."""
     columns = [
         "start",
         "end",
@@ -68,7 +68,7 @@ def _mother_of(number: str) -> str:
         "interpreter_required",
     ]
     row: dict[str, Any] = dict.fromkeys(columns)
-    row |= {"id": "R0000017", "patient_number": number, "active": True, "rank": 1}
+    row |= {"id": identifier, "patient_number": number, "active": True, "rank": 1}
     return json_text(related_person_resource(row | {"relationships": ["Guardian", "MTH"]}))
 
 
@@ -117,7 +117,7 @@ _THOMAS = Persona(
         "names": [_name("usual", ["Thomas", "James"], "Whitlock", prefix=["Master"], start="2014-09-21")],
         "addresses": [_address(_LEEDS, "LS11 9YJ", start="2016-05-01", keys=_UPRN)],
         "general_practitioner": _practice("B86001", "2016-05-20"),
-        "related_persons": [_mother_of(README_NUMBER)],
+        "related_persons": [mother_of("R0000017", README_NUMBER)],
     },
 )
 _RESTRICTED = Persona(

@@ -22,8 +22,8 @@ from search_api.access.keys import KeyStore, http_fetch
 from search_api.access.policy import Decision, PolicyTable, refusal
 from search_api.access.tables import Rbac, load_applications
 from search_api.access.tokens import InvalidToken, TokenVerifier, bearer_token
-from search_api.errors import SpineError, invalid_value
-from search_api.headers import CORRELATION_ID, REQUEST_ID, well_formed_request_id
+from search_api.errors import SpineError
+from search_api.headers import CORRELATION_ID, check_request_id, well_formed_request_id
 from search_api.settings import Settings
 
 RECORD_PARAMETER = "id"
@@ -96,7 +96,7 @@ class AccessGate:
 
     async def _authorise(self, request: Request, policy: str, seen: dict[str, Any]) -> Caller:
         seen["identity"] = identity = await self.identify(request.headers.getlist("authorization"))
-        _check_request_id(request.headers)
+        check_request_id(request.headers)
         seen["caller"] = caller = self._reader.caller(identity, request.headers)
         decision = self.table.decide(policy, caller, request.path_params.get(RECORD_PARAMETER))
         if decision is not Decision.ALLOWED:
@@ -142,12 +142,6 @@ def key_store(settings: Settings) -> KeyStore:
     url = settings.jwks_url or f"{settings.issuer.rstrip('/')}/jwks"
     fetch = http_fetch(url, settings.jwks_timeout)
     return KeyStore(fetch, min_refetch=settings.jwks_min_refetch, max_age=settings.jwks_max_age)
-
-
-def _check_request_id(headers: Mapping[str, str]) -> None:
-    sent = headers.get(REQUEST_ID)
-    if sent and well_formed_request_id(headers) is None:
-        raise invalid_value(sent, "X-Request-ID", "header")
 
 
 def _sent_organisation(headers: Mapping[str, str]) -> str | None:
