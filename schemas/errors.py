@@ -60,6 +60,13 @@ class PassingFault(NcrsError):
     code = "PASSING"
 
 
+class ClusterUnavailable(PassingFault):
+    """The search cluster cannot be reached, is out of time, or gave an answer that is not whole."""
+
+    code = "CLUSTER_UNAVAILABLE"
+    remedy = "See docs/opensearch.md: what each failure looks like. ncrs doctor asks the cluster."
+
+
 class GenerationError(PermanentFault):
     """A generation is missing, incomplete, unreadable or of a version this code does not know."""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-GENERATION_SCHEMA_VERSION = 1
+GENERATION_SCHEMA_VERSION = 2
 CURRENT_NAME = "current.json"
 GENERATION_MANIFEST_NAME = "manifest.json"
 REPLICA_NAME = "replica.duckdb"
@@ -42,10 +42,25 @@ class TableState(_Frozen):
 
 
 class IndexState(_Frozen):
-    """The search index: engine, its name or folder, documents and an order-free checksum."""
+    """The search index: engine, its concrete name or folder, documents and an order-free checksum.
+
+    ``uuid`` tells two indexes of one name apart (OpenSearch); empty for a folder.
+    """
 
     engine: str
     location: str
+    documents: int
+    checksum: str
+    uuid: str = ""
+
+
+class RecordsState(_Frozen):
+    """The records of the replica held in a cluster as well: concrete index name and its uuid, documents
+    and an order-free checksum."""
+
+    engine: str
+    location: str
+    uuid: str
     documents: int
     checksum: str
 
@@ -77,6 +92,7 @@ class GenerationManifest(_Frozen):
     feeds: tuple[FeedState, ...]
     tables: tuple[TableState, ...]
     index: IndexState
+    records: RecordsState | None = None
     files: tuple[FileState, ...]
 
 

@@ -28,6 +28,7 @@ from schemas.generation import (
     FileState,
     GenerationManifest,
 )
+from search_api.index.provider import IndexPlace
 
 LEASES = "leases"
 PUBLISHED = "published"
@@ -81,6 +82,11 @@ def _parsed(name: str, content: bytes) -> GenerationManifest:
     if manifest.generation != name:
         raise GenerationError(f"The folder {name} holds the manifest of another generation.", remedy=_ROLL_BACK)
     return manifest
+
+
+def index_place(folder: Path, manifest: GenerationManifest) -> IndexPlace:
+    """Where the index of a generation is."""
+    return IndexPlace(folder, manifest.index.location, manifest.index.uuid)
 
 
 def check_sizes(folder: Path, manifest: GenerationManifest) -> None:

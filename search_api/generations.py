@@ -30,6 +30,7 @@ from search_api import generation_files as files
 from search_api import logging
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexEngine, IndexReader
+from search_api.records import RecordsReader
 from search_api.replica import ReplicaReader
 from search_api.settings import Settings
 
@@ -43,7 +44,7 @@ class Generation:
     """One generation, open: replica and index belong together and never change."""
 
     manifest: GenerationManifest
-    replica: ReplicaReader
+    replica: RecordsReader
     index: IndexReader
     frequencies: Frequencies
 
@@ -98,7 +99,7 @@ def open_generation(folder: Path, engine: IndexEngine, memory_gb: float = 1.0) -
     frequencies = Frequencies.load(folder / FREQUENCIES_NAME)
     with ExitStack() as opened:
         replica = opened.enter_context(ReplicaReader(folder / REPLICA_NAME, memory_gb))
-        index = opened.enter_context(closing(engine.open(folder / manifest.index.location)))
+        index = opened.enter_context(closing(engine.open(files.index_place(folder, manifest))))
         generation = Generation(manifest, replica, index, frequencies)
         _check_counts(generation)
         opened.pop_all()

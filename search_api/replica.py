@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +23,7 @@ from schemas.errors import GenerationError
 from schemas.feeds import PDS_PATIENT, SCR_SUMMARY
 from schemas.identifiers import format_nhs_number
 from search_api import db
+from search_api.records import NumberChange, PatientRecord
 
 _BATCH = 64
 _PATIENT_COLUMNS = tuple(name for name in PDS_PATIENT.columns if name != "related_persons")
@@ -35,26 +35,6 @@ _SUMMARY = (
     "SELECT record FROM replica__scr_summary WHERE nhs_number = ? "
     "ORDER BY recorded_at DESC NULLS LAST, position DESC, row_no DESC LIMIT 1"
 )
-
-
-@dataclass(frozen=True)
-class PatientRecord:
-    """One patient. ``row`` holds nhs_number (ten digits) and the pds_patient columns in row form,
-    related_persons left out (``ReplicaReader.related``)."""
-
-    nhs_number: int
-    version_id: int
-    security: str
-    row: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class NumberChange:
-    """``old`` was superseded by ``new``, or invalidated: then ``new`` is None and nothing links."""
-
-    old: int
-    new: int | None
-    change_type: str
 
 
 class ReplicaReader:

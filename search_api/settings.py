@@ -20,7 +20,15 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("data"), description="Folder of everything the product stores.")
     drop: str | None = Field(None, description="Drop folder of the suppliers; default {home}/drop.")
-    index: str = Field("embedded", description="Search index: embedded, or an OpenSearch address.")
+    index: str = Field(
+        "embedded",
+        description="Search index: embedded, or the https:// addresses of OpenSearch nodes, parted by commas.",
+    )
+    records: Literal["duckdb", "opensearch"] = Field(
+        "duckdb",
+        description="Where an API node reads records: its own replica.duckdb, or the OpenSearch cluster, which then"
+        " holds marker, manifest and frequencies as well, so that the node needs no file of a generation.",
+    )
     control_db: str | None = Field(None, description="Control database URL; default SQLite in the home.")
     audit_db: str | None = Field(None, description="Audit database URL; default SQLite in the home.")
     dagster_home: Path | None = Field(
@@ -118,7 +126,34 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+
+    opensearch_user: str | None = Field(None, description="OpenSearch account for basic authentication.")
     opensearch_password: SecretStr | None = Field(None, description="Password of the OpenSearch account.")
+    opensearch_ca: Path | None = Field(
+        None, description="Certificates (PEM) that sign the cluster's; default the system's."
+    )
+    opensearch_certificate: Path | None = Field(None, description="Client certificate (PEM) shown to the cluster.")
+    opensearch_key: Path | None = Field(None, description="Private key (PEM) of the client certificate.")
+    opensearch_aws_region: str | None = Field(
+        None, description="Region for SigV4 request signing with the account of the environment; default none."
+    )
+    opensearch_aws_service: str = Field("es", description="Service name for SigV4: es, or aoss for serverless.")
+    opensearch_plain_http: bool = Field(
+        False,
+        description="Whether a plain http:// address that is not loopback is allowed. Patients' data is then readable on the way.",
+    )
+    opensearch_prefix: str = Field("", description="Put before every index name, to part installations on one cluster.")
+    opensearch_shards: int = Field(
+        1, ge=1, description="Primary shards of an index; about one for each 20 million patients."
+    )
+    opensearch_replicas: int = Field(1, ge=0, description="Copies of each shard once built; 0 on a single node.")
+    opensearch_pool: int = Field(32, ge=1, description="Most connections to the cluster, each process.")
+    opensearch_connect_timeout: float = Field(0.3, gt=0, description="Time allowed to reach one node, seconds.")
+    opensearch_bulk_bytes: int = Field(4_000_000, ge=10_000, description="Size of one bulk request, bytes.")
+    opensearch_bulk_patience: float = Field(
+        300.0,
+        description="How long a build waits for a cluster that refuses or cannot be reached, seconds; then it fails.",
+    )
 
     @property
     def drop_folder(self) -> Path:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -22,11 +23,12 @@ from assets.files import copy_checked
 from assets.index.frames import changed_frames, document_frames, processes_for
 from assets.replica.tables import CHANGED_TABLE
 from assets.replica.workspace import BuildState, Workspace
-from schemas.generation import FREQUENCIES_NAME, INDEX_NAME, IndexState
+from schemas.generation import FREQUENCIES_NAME, IndexState
 from search_api import db
+from search_api import generation_files as files
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
-from search_api.index.provider import BulkEngine, IndexEngine, SearchDocument
+from search_api.index.provider import BulkEngine, IndexEngine, IndexPlace, SearchDocument
 from search_api.settings import Settings
 
 _DELETE_ROWS = 10_000
@@ -54,13 +56,27 @@ def build_index(site: IndexSite, place: Workspace) -> BuildState:
     with place.database(site.settings, _DATABASE_GB) as connection:
         written = _in_full(site, place, connection) if state.plan.fresh_index else _branch(site, place, connection)
         connection.execute(f'DROP TABLE IF EXISTS "{CHANGED_TABLE}"')
-    with closing(site.engine.open(place.index)) as reader:
+    at = index_place(site.engine, place)
+    with closing(site.engine.open(at)) as reader:
         index = IndexState(
-            engine=site.engine.name, location=INDEX_NAME, documents=reader.count(), checksum=reader.checksum()
+            engine=site.engine.name,
+            location=at.location,
+            documents=reader.count(),
+            checksum=reader.checksum(),
+            uuid=site.engine.uuid(at),
         )
     state = state.model_copy(update={"index": index, "documents_changed": written})
     place.save(state)
     return state
+
+
+def index_place(engine: IndexEngine, place: Workspace) -> IndexPlace:
+    """Where the index of a build is made; the same each time the build goes on."""
+    state = place.state
+    if state.index is not None:
+        return IndexPlace(place.generation, state.index.location, state.index.uuid)
+    content = sha256("".join(table.checksum for table in state.tables).encode()).hexdigest()
+    return IndexPlace(place.generation, engine.new_location(f"{state.plan.number:06d}-{content[:8]}"))
 
 
 def frequencies_of(place: Workspace) -> Frequencies:
@@ -80,13 +96,14 @@ def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> in
     frequencies = Frequencies.build(document_frames(connection))
     frequencies.save(place.generation / FREQUENCIES_NAME)
     processes = processes_for(connection, site.settings)
+    at = index_place(site.engine, place)
     if processes > 1 and isinstance(site.engine, BulkEngine):
         shown = site.settings.show_very_restricted
-        bulk = site.engine.bulk(place.index, frequencies, show_very_restricted=shown, processes=processes)
+        bulk = site.engine.bulk(at, frequencies, show_very_restricted=shown, processes=processes)
         for frame in document_frames(connection):
             bulk.add_frame(frame)
         return bulk.commit()
-    writer = site.engine.create(place.index)
+    writer = site.engine.create(at)
     written = writer.add(document_stream(site.settings, document_frames(connection), frequencies))
     writer.commit()
     return written
@@ -97,7 +114,8 @@ def _branch(site: IndexSite, place: Workspace, connection: db.Connection) -> int
     base = site.generations / str(place.state.plan.base)
     copy_checked(base / FREQUENCIES_NAME, place.generation / FREQUENCIES_NAME)
     frequencies = frequencies_of(place)
-    writer = site.engine.branch(base / INDEX_NAME, place.index)
+    manifest = files.read_manifest(base)
+    writer = site.engine.branch(files.index_place(base, manifest), index_place(site.engine, place))
     changed = db.rows(connection, f'SELECT DISTINCT nhs_number FROM "{CHANGED_TABLE}" ORDER BY nhs_number')
     numbers = [row[0] for row in changed]
     for start in range(0, len(numbers), _DELETE_ROWS):

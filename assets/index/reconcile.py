@@ -12,7 +12,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 
-from assets.index.build import IndexSite, document_stream, frequencies_of
+from assets.index.build import IndexSite, document_stream, frequencies_of, index_place
 from assets.index.fold import Recipe, fold
 from assets.index.frames import document_frames, frame_of, processes_for
 from assets.replica.tables import INVALIDATED, PATIENT_TABLE
@@ -53,7 +53,7 @@ def reconcile(site: IndexSite, place: Workspace) -> Reconciled:
         raise Refused(f"Build {place.build_id} has no index yet.", remedy="Materialise the index asset first.")
     with (
         closing(db.open_reader(place.replica, site.settings.serve_memory_gb)) as connection,
-        closing(site.engine.open(place.index)) as reader,
+        closing(site.engine.open(index_place(site.engine, place))) as reader,
     ):
         found = compare(site, connection, reader, frequencies_of(place), seed=state.plan.number)
     place.save(state.model_copy(update={"reconciled": not found.differences}))

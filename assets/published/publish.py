@@ -87,6 +87,7 @@ def seal(place: Workspace, state: BuildState, index: IndexState) -> GenerationMa
         feeds=plan.feeds,
         tables=state.tables,
         index=index,
+        records=state.records,
         files=tuple(_file_states(place.generation)),
     )
     write_atomically(place.generation / GENERATION_MANIFEST_NAME, manifest.model_dump_json(indent=1).encode())

@@ -19,7 +19,7 @@ from schemas.generation import CurrentGeneration, GenerationManifest
 from search_api import generation_files as files
 from search_api.generations import Generation, open_generation
 from search_api.index.provider import IndexEngine
-from search_api.replica import NumberChange, PatientRecord
+from search_api.records import NumberChange, PatientRecord
 
 CURRENT = "current"
 

@@ -88,7 +88,7 @@ def _tables(stores: Stores, manifest: GenerationManifest) -> Check:
 
 
 def _index(stores: Stores, engine: IndexEngine, manifest: GenerationManifest) -> Check:
-    with closing(engine.open(stores.generations / manifest.generation / manifest.index.location)) as reader:
+    with closing(engine.open(files.index_place(stores.generations / manifest.generation, manifest))) as reader:
         equal = (reader.count(), reader.checksum()) == (manifest.index.documents, manifest.index.checksum)
     text = f"{manifest.index.documents} documents" if equal else "documents or checksum differ"
     return Check("index", equal, text)

@@ -25,7 +25,7 @@ from assets.files import private_folder, remove_folder, write_atomically
 from assets.replica.plan import BuildPlan, Step
 from assets.stores import Stores
 from schemas.errors import Refused
-from schemas.generation import INDEX_NAME, REPLICA_NAME, IndexState, TableState
+from schemas.generation import REPLICA_NAME, IndexState, RecordsState, TableState
 from search_api import db
 from search_api.settings import Settings
 
@@ -53,6 +53,7 @@ class BuildState(BaseModel):
     settled: dict[str, int] | None = None
     tables: tuple[TableState, ...] = ()
     index: IndexState | None = None
+    records: RecordsState | None = None
     documents_changed: int = 0
     reconciled: bool = False
 
@@ -77,11 +78,6 @@ class Workspace:
     def replica(self) -> Path:
         """The replica under construction."""
         return self.generation / REPLICA_NAME
-
-    @property
-    def index(self) -> Path:
-        """The index under construction."""
-        return self.generation / INDEX_NAME
 
     @property
     def begun(self) -> bool:

@@ -16,10 +16,12 @@ from pathlib import Path
 import tantivy
 
 from schemas.errors import GenerationError
+from schemas.generation import INDEX_NAME
 from search_api.index.embedded_reader import EmbeddedReader
 from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
 from search_api.index.frequencies import Frequencies
 from search_api.index.parallel import ParallelWriter, PartJob
+from search_api.index.provider import IndexPlace
 from search_api.index.schema import SCHEMA
 from search_api.matching.rules import PdsRules
 from search_api.matching.rules import shipped as shipped_rules
@@ -38,47 +40,55 @@ class EmbeddedEngine:
         self._heap_bytes = heap_bytes
         self._threads = threads
 
-    def create(self, location: Path) -> EmbeddedWriter:
+    def new_location(self, build: str) -> str:  # noqa: ARG002 - each generation has a folder of its own
+        """The folder of the index inside its generation."""
+        return INDEX_NAME
+
+    def create(self, at: IndexPlace) -> EmbeddedWriter:
         """A writer on a new, empty folder.
 
         Raises:
             PermanentFault: the folder exists and is not empty (paths are never reused).
         """
+        location = folder_of(at)
         fresh_folder(location)
         return EmbeddedWriter(location, self._heap_bytes, self._threads)
 
     def bulk(
-        self, location: Path, frequencies: Frequencies, *, show_very_restricted: bool = False, processes: int = THREADS
+        self, at: IndexPlace, frequencies: Frequencies, *, show_very_restricted: bool = False, processes: int = THREADS
     ) -> ParallelWriter:
         """A writer of whole frames into a new, empty folder that uses several processes (full builds).
 
         Raises:
             PermanentFault: the folder exists and is not empty.
         """
+        location = folder_of(at)
         fresh_folder(location)
         job = PartJob(location, frequencies, show_very_restricted, self._heap_bytes // max(processes, 1))
         return ParallelWriter(location, job, processes)
 
-    def branch(self, base: Path, location: Path) -> EmbeddedWriter:
+    def branch(self, base: IndexPlace, at: IndexPlace) -> EmbeddedWriter:
         """A writer on a copy of a published folder; the base keeps every byte.
 
         Raises:
             GenerationError: the base is not an index. PermanentFault: the new folder is not empty.
         """
-        if not (base / "meta.json").exists():
-            raise GenerationError(f"{base.name} is not a search index.", remedy="Build the generation in full.")
-        _same_schema(tantivy.Index.open(str(base)), base)
+        source, location = folder_of(base), folder_of(at)
+        if not (source / "meta.json").exists():
+            raise GenerationError(f"{source.name} is not a search index.", remedy="Build the generation in full.")
+        _same_schema(tantivy.Index.open(str(source)), source)
         fresh_folder(location)
-        for file in base.iterdir():
+        for file in source.iterdir():
             _link_or_copy(file, location / file.name)
         return EmbeddedWriter(location, self._heap_bytes, self._threads)
 
-    def open(self, location: Path) -> EmbeddedReader:
+    def open(self, at: IndexPlace) -> EmbeddedReader:
         """A reader on a finished folder.
 
         Raises:
             GenerationError: the folder is missing, incomplete or of another schema.
         """
+        location = folder_of(at)
         try:
             index = tantivy.Index.open(str(location))
         except ValueError as error:
@@ -87,6 +97,18 @@ class EmbeddedEngine:
             ) from error
         _same_schema(index, location)
         return EmbeddedReader(index, self._rules)
+
+    def uuid(self, at: IndexPlace) -> str:  # noqa: ARG002 - a folder is told apart by its files' hashes
+        """Nothing: the manifest holds the hash of every file."""
+        return ""
+
+    def remove(self, at: IndexPlace) -> None:
+        """Nothing: the folder goes with its generation."""
+
+
+def folder_of(at: IndexPlace) -> Path:
+    """The folder that holds the index."""
+    return at.folder / at.location
 
 
 def _same_schema(index: tantivy.Index, location: Path) -> None:

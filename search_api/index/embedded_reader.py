@@ -7,7 +7,6 @@ One searcher is opened once and shared: searching releases the interpreter lock.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import tantivy
@@ -37,33 +36,25 @@ class EmbeddedReader:
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
         """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
-        clauses, over_cap = self._clauses(query)
-        counters = {"keys": len(query.keys), "keys_present": len(clauses), "keys_over_cap": over_cap}
-        if not clauses:
-            return CandidateSet((), (), over_cap > 0, counters)
+        clauses = [(Occur.Should, Query.const_score_query(exact(key), float(rarity))) for key, rarity in query.keys]
         if query.open_only:
             clauses.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
-        hits = self._searcher.search(Query.boolean_query(clauses), limit=query.limit + TIE_MARGIN, count=False).hits
-        counters["candidates"] = min(len(hits), query.limit)
+        hits = self._hits(Query.boolean_query(clauses), query.limit)
         numbers = self._searcher.fast_field_values("nhs", [address for _, address in hits])
         order = sorted(range(len(hits)), key=lambda at: (-hits[at][0], numbers[at]))[: query.limit]
         payloads = tuple([self._payload(hits[at][1]) for at in order])
-        truncated = over_cap > 0 or len(hits) > query.limit
-        return CandidateSet(tuple([int(numbers[at] or 0) for at in order]), payloads, truncated, counters)
+        counters = {"candidates": len(order)}
+        return CandidateSet(tuple([int(numbers[at] or 0) for at in order]), payloads, len(hits) > query.limit, counters)
 
-    def _clauses(self, query: KeyQuery) -> tuple[list[tuple[Occur, Query]], int]:
-        """One constant-score clause a key that occurs; its score is its rarity in whole bits."""
-        total = max(self._searcher.num_docs, 1)
-        clauses: list[tuple[Occur, Query]] = []
-        over_cap = 0
-        for key in query.keys:
-            frequency = self._searcher.doc_freq("keys", key)
-            if frequency > query.key_cap:
-                over_cap += 1
-            elif frequency:
-                rarity = max(1.0, float(round(math.log2(total / frequency))))
-                clauses.append((Occur.Should, Query.const_score_query(exact(key), rarity)))
-        return clauses, over_cap
+    def _hits(self, query: Query, limit: int) -> list[tuple[float, tantivy.DocAddress]]:
+        """The best by score, with all that are equal to the last within the limit: the engine's order among
+        equals is its own, and which of them come first is decided by number."""
+        size = limit + TIE_MARGIN
+        while True:
+            hits: list[tuple[float, tantivy.DocAddress]] = self._searcher.search(query, limit=size, count=False).hits
+            if len(hits) < size or hits[-1][0] < hits[limit - 1][0]:
+                return hits
+            size *= PAGE_GROWTH
 
     def select(self, question: Question, limit: int) -> CandidateSet:
         """Non-fuzzy search: documents that answer every part, in ascending NHS number."""

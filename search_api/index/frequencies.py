@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -20,17 +20,21 @@ from search_api.index.spelling import SpellingIndex
 from search_api.matching.normalise import family_name, given_name
 from search_api.matching.weights import FrequencyRule, shipped
 
-FAMILY, GIVEN, POPULATION = "family", "given", "population"
+FAMILY, GIVEN, POPULATION, CROWDED = "family", "given", "population", "crowded"
 _SCHEMA = {"role": pl.Utf8, "name": pl.Utf8, "count": pl.Int64}
 
 
 @dataclass(frozen=True)
 class Frequencies:
-    """Bearers of each normalised (joined) family and given name, and how many people were counted."""
+    """Bearers of each normalised (joined) family and given name, and how many people were counted.
+
+    ``crowded``: blocking keys that many documents have, with how many (``matching/rarity.py``).
+    """
 
     population: int
     family: dict[str, int]
     given: dict[str, int]
+    crowded: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def build(cls, frames: Iterable[pl.DataFrame]) -> Frequencies:
@@ -55,6 +59,7 @@ class Frequencies:
         rows = [(POPULATION, "", self.population)]
         rows += [(FAMILY, name, count) for name, count in sorted(self.family.items())]
         rows += [(GIVEN, name, count) for name, count in sorted(self.given.items())]
+        rows += [(CROWDED, key, count) for key, count in sorted(self.crowded.items())]
         pl.DataFrame(rows, schema=_SCHEMA, orient="row").write_parquet(path)
 
     @classmethod
@@ -66,14 +71,14 @@ class Frequencies:
         """
         try:
             table = pl.read_parquet(path)
-            parts = {role: table.filter(pl.col("role") == role) for role in (POPULATION, FAMILY, GIVEN)}
+            parts = {role: table.filter(pl.col("role") == role) for role in (POPULATION, FAMILY, GIVEN, CROWDED)}
             population = int(parts[POPULATION]["count"][0])
         except (OSError, pl.exceptions.PolarsError, IndexError) as error:
             raise GenerationError(
                 f"The name frequencies at {path.name} cannot be read.",
                 remedy="Verify the generation; roll back if it is damaged.",
             ) from error
-        return cls(population, _mapping(parts[FAMILY]), _mapping(parts[GIVEN]))
+        return cls(population, _mapping(parts[FAMILY]), _mapping(parts[GIVEN]), _mapping(parts[CROWDED]))
 
     def family_steps(self, joined: str, rule: FrequencyRule | None = None) -> int:
         """-log2 of the share of people with this family name, in steps (four a bit)."""

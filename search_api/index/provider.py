@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from search_api.matching.questions import Question
+from search_api.matching.rarity import WeighedKey
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,12 +50,28 @@ class CandidateSet:
 
 @dataclass(frozen=True)
 class KeyQuery:
-    """Composite keys to be ORed; ``open_only`` adds the restricted rule inside the query."""
+    """Composite keys to be ORed; ``open_only`` adds the restricted rule inside the query.
 
-    keys: Sequence[str]
+    Each engine gives the first ``limit`` documents by descending sum of the rarities of the keys they
+    have, then ascending NHS number, exactly: ties at the limit are resolved, not cut anywhere.
+    """
+
+    keys: Sequence[WeighedKey]
     open_only: bool
     limit: int
-    key_cap: int
+
+
+@dataclass(frozen=True)
+class IndexPlace:
+    """Where one index is: the folder of its generation, and the ``location`` that the manifest names.
+
+    ``location`` is a folder inside ``folder`` for the embedded engine, a concrete index name for
+    OpenSearch. ``uuid`` tells two indexes of one name apart, where the engine has such a thing.
+    """
+
+    folder: Path
+    location: str
+    uuid: str = ""
 
 
 def checksum_of(fingerprints: Iterable[int]) -> str:
@@ -95,17 +112,29 @@ class IndexWriter(Protocol):
 
 
 class IndexEngine(Protocol):
-    """Makes writers and readers; ``location`` is a folder or a concrete index name."""
+    """Makes writers and readers of the indexes of generations."""
 
     name: str
 
-    def create(self, location: Path) -> IndexWriter: ...
-
-    def branch(self, base: Path, location: Path) -> IndexWriter:
-        """A writer on a copy of a published index (hard links); the base stays untouched."""
+    def new_location(self, build: str) -> str:
+        """The location of an index about to be built; ``build`` is the same each time one build goes on."""
         ...
 
-    def open(self, location: Path) -> IndexReader: ...
+    def create(self, at: IndexPlace) -> IndexWriter: ...
+
+    def branch(self, base: IndexPlace, at: IndexPlace) -> IndexWriter:
+        """A writer on a copy of a published index; the base stays untouched."""
+        ...
+
+    def open(self, at: IndexPlace) -> IndexReader: ...
+
+    def uuid(self, at: IndexPlace) -> str:
+        """What tells this index from another one of its name; empty where a folder is all there is."""
+        ...
+
+    def remove(self, at: IndexPlace) -> None:
+        """Let go of what is kept outside the generation's folder; harmless when it is gone already."""
+        ...
 
 
 class BulkWriter(Protocol):
@@ -123,5 +152,5 @@ class BulkEngine(Protocol):
     """An engine that can also build a whole index with several processes."""
 
     def bulk(
-        self, location: Path, frequencies: Frequencies, *, show_very_restricted: bool, processes: int
+        self, at: IndexPlace, frequencies: Frequencies, *, show_very_restricted: bool, processes: int
     ) -> BulkWriter: ...

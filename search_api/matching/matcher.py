@@ -7,6 +7,7 @@ filtering, fuzzy, scoring, grading), engines, HTTP.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
@@ -15,6 +16,7 @@ from search_api.matching.asked import Asked, ask
 from search_api.matching.grading import grades, posterior
 from search_api.matching.person import Person, unpack
 from search_api.matching.questions import Answer, Match, Mode, Question
+from search_api.matching.rarity import weigh
 from search_api.matching.rules import PdsRules
 from search_api.matching.rules import shipped as shipped_rules
 from search_api.matching.scoring import Scored, Scorer
@@ -66,10 +68,20 @@ class Matcher:
             return EMPTY
         keys = blocking.keys(asked, question.mode, frequencies)
         if keys:
-            return index.candidates(KeyQuery(keys, question.asks_location, self._candidate_limit, self._key_cap))
+            return self._by_keys(question, keys, index, frequencies)
         if question.mode is Mode.WIDE and asked.family.joined and asked.first:
             return index.select(_by_name_only(question), self._candidate_limit)
         return EMPTY
+
+    def _by_keys(
+        self, question: Question, keys: list[str], index: IndexReader, frequencies: Frequencies
+    ) -> CandidateSet:
+        weighed = weigh(keys, frequencies, self._key_cap)
+        found = EMPTY
+        if weighed.keys:
+            found = index.candidates(KeyQuery(weighed.keys, question.asks_location, self._candidate_limit))
+        counters = {"keys": len(keys), "keys_over_cap": weighed.over_cap, **found.counters}
+        return replace(found, truncated=found.truncated or weighed.over_cap > 0, counters=counters)
 
     def _same(self, question: Question, asked: Asked, index: IndexReader) -> CandidateSet:
         """Who has exactly the names and birth date asked for, where a placeholder among them makes no key.

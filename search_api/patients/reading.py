@@ -20,7 +20,7 @@ from search_api.headers import etag, matches_etag
 from search_api.patients import views
 from search_api.patients.records import number_of, record_of, security_of
 from search_api.patients.redaction import Security, related_view
-from search_api.replica import PatientRecord
+from search_api.records import PatientRecord
 from search_api.staleness import require_fresh
 
 Resource = dict[str, Any]

@@ -13,7 +13,7 @@ from schemas.identifiers import is_nhs_number
 from search_api import errors
 from search_api.generations import Generation
 from search_api.patients.redaction import Security
-from search_api.replica import PatientRecord
+from search_api.records import PatientRecord
 
 
 def number_of(text: str) -> int:

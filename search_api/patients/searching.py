@@ -22,7 +22,7 @@ from search_api.patients.identified import with_number
 from search_api.patients.reading import FEED
 from search_api.patients.records import records_of
 from search_api.patients.redaction import Security
-from search_api.replica import PatientRecord
+from search_api.records import PatientRecord
 from search_api.responses import outcome
 from search_api.services import Services
 from search_api.staleness import require_fresh

@@ -12,7 +12,7 @@ from schemas.fhir.patient import patient_resource
 from search_api.access.context import Caller
 from search_api.patients.attributes import gated
 from search_api.patients.redaction import read_view, search_view
-from search_api.replica import PatientRecord
+from search_api.records import PatientRecord
 from search_api.settings import Settings
 
 Resource = dict[str, Any]

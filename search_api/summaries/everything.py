@@ -36,7 +36,7 @@ from search_api.patients.bundles import EXTENSIONS
 from search_api.patients.reading import related_of
 from search_api.patients.records import number_of, record_of
 from search_api.patients.redaction import Security
-from search_api.replica import PatientRecord
+from search_api.records import PatientRecord
 from search_api.staleness import feed_as_at, is_stale
 from search_api.summaries.service import stored_summary
 

@@ -18,7 +18,7 @@ from search_api import errors
 from search_api.answering import Ask, Reply
 from search_api.patients.records import record_of
 from search_api.patients.redaction import Security
-from search_api.replica import PatientRecord
+from search_api.records import PatientRecord
 from search_api.staleness import require_fresh
 
 Resource = dict[str, Any]

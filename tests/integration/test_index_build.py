@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assets.index import frames
-from assets.index.build import build_index, document_stream, frequencies_of
+from assets.index.build import build_index, document_stream, frequencies_of, index_place
 from assets.index.fold import Recipe, fold
 from assets.index.frames import document_frames, frame_of
 from assets.index.reconcile import ABSENT, COUNTED, FINGERPRINTS, SAMPLED, compare, reconcile
@@ -17,6 +17,7 @@ from assets.replica.build import apply_feed, settle_replica
 from assets.replica.workspace import Workspace, build_lock
 from search_api.index.documents import COLUMNS
 from search_api.index.embedded import EmbeddedEngine
+from tests.lib.index import at
 from tests.lib.validated import NUMBERS, Home, patient
 
 
@@ -83,8 +84,8 @@ def test_any_difference_is_found(home: Home, spoilt: str) -> None:
     made = home.builder
     place = built(made)
     frequencies = frequencies_of(place)
-    other = place.folder / "spoilt"
-    writer = made.index.engine.branch(place.index, other)
+    other = at(place.folder / "spoilt")
+    writer = made.index.engine.branch(index_place(made.index.engine, place), other)
     with place.database(home.settings) as connection:
         changed = frame_of(connection, [int(NUMBERS[0])])
         if spoilt != "one too many":
@@ -108,8 +109,8 @@ def test_an_invalidated_person_in_the_index_is_found(home: Home) -> None:
     made = home.builder
     place = built(made)
     frequencies = frequencies_of(place)
-    other = place.folder / "spoilt"
-    writer = made.index.engine.branch(place.index, other)
+    other = at(place.folder / "spoilt")
+    writer = made.index.engine.branch(index_place(made.index.engine, place), other)
     with place.database(home.settings) as connection:
         smuggled = frame_of(connection, [int(NUMBERS[0])])
         smuggled = smuggled.with_columns(nhs_number=smuggled["nhs_number"] * 0 + int(NUMBERS[40]))

@@ -5,7 +5,7 @@ Belongs here: builders for tests of matching and of the engines. Does not belong
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from schemas.types import polars_type
 from search_api.index.documents import documents
 from search_api.index.embedded import EmbeddedEngine
 from search_api.index.frequencies import Frequencies
-from search_api.index.provider import IndexReader
+from search_api.index.provider import IndexPlace, IndexReader, KeyQuery
 from search_api.matching.matcher import Matcher
 from search_api.matching.questions import Answer, DateRange, Mode, Question
+from search_api.matching.rarity import WeighedKey
 
 SCHEMA: dict[str, Any] = {
     "nhs_number": pl.Int64(),
@@ -80,6 +81,16 @@ def frame(people: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=SCHEMA)
 
 
+def at(folder: Path) -> IndexPlace:
+    """An index in this folder."""
+    return IndexPlace(folder.parent, folder.name)
+
+
+def keyed(keys: Iterable[str], *, limit: int, open_only: bool = False, rarity: int = 20) -> KeyQuery:
+    """A query of these keys, all of one rarity."""
+    return KeyQuery(tuple(WeighedKey(key, rarity) for key in keys), open_only, limit)
+
+
 @dataclass
 class SmallIndex:
     """An open index of a few people, with the matcher to ask it."""
@@ -111,7 +122,7 @@ def build(
     data = frame(people)
     counted = frequencies or Frequencies.build([data])
     engine = EmbeddedEngine()
-    writer = engine.create(folder / "index")
+    writer = engine.create(at(folder / "index"))
     writer.add(documents(data, counted, **options))
     writer.commit()
-    return SmallIndex(engine.open(folder / "index"), counted, Matcher(), folder / "index")
+    return SmallIndex(engine.open(at(folder / "index")), counted, Matcher(), folder / "index")

@@ -24,6 +24,7 @@ from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexReader
 from search_api.matching.matcher import Matcher
 from search_api.matching.questions import Grade, Mode
+from tests.lib.index import at
 from tests.lib.mistakes import Case, case
 from tests.performance.figures import Figure, hardware
 
@@ -42,7 +43,7 @@ def figures(home: Path, size: str) -> Iterator[Figure]:
     try:
         frequencies = Frequencies.build([frame])
         yield from _built(frame, frequencies, place, size)
-        reader = EmbeddedEngine().open(place)
+        reader = EmbeddedEngine().open(at(place))
         started = time.perf_counter()
         _ = frequencies.family_spelling, frequencies.given_spelling
         yield Figure(f"bench.{size}.spelling_s", time.perf_counter() - started, "s", "Spelling neighbours made ready")
@@ -67,7 +68,7 @@ def people(home: Path) -> pl.DataFrame:
 
 def _built(frame: pl.DataFrame, frequencies: Frequencies, place: Path, size: str) -> Iterator[Figure]:
     started = time.perf_counter()
-    writer = EmbeddedEngine().bulk(place, frequencies, processes=PROCESSES)
+    writer = EmbeddedEngine().bulk(at(place), frequencies, processes=PROCESSES)
     for start in range(0, frame.height, FRAME_ROWS):
         writer.add_frame(frame.slice(start, FRAME_ROWS))
     count = writer.commit()

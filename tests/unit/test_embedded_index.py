@@ -17,20 +17,20 @@ from search_api.index.documents import documents
 from search_api.index.embedded import EmbeddedEngine
 from search_api.index.embedded_reader import EmbeddedReader
 from search_api.index.frequencies import Frequencies
-from search_api.index.provider import KeyQuery, SearchDocument, checksum_of
+from search_api.index.provider import SearchDocument, checksum_of
 from search_api.matching.person import unpack
 from search_api.matching.questions import DateRange, Mode, Question
 from tests.lib.crowd import crowd
-from tests.lib.index import address, frame, name, nhs_number, person, telecom
+from tests.lib.index import address, at, frame, keyed, name, nhs_number, person, telecom
 
 ENGINE = EmbeddedEngine(heap_bytes=30_000_000, threads=1)
 
 
 def build(folder: Path, rows: pl.DataFrame, frequencies: Frequencies | None = None) -> EmbeddedReader:
-    writer = ENGINE.create(folder)
+    writer = ENGINE.create(at(folder))
     assert writer.add(documents(rows, frequencies or Frequencies.build([rows]))) > 0
     writer.commit()
-    return ENGINE.open(folder)
+    return ENGINE.open(at(folder))
 
 
 def one(**fields: Any) -> SearchDocument:
@@ -69,7 +69,7 @@ def test_find_gives_back_what_was_indexed(reader: EmbeddedReader, people: pl.Dat
 
 def test_candidates_come_by_rarity_then_number(reader: EmbeddedReader, people: pl.DataFrame) -> None:
     target = next(documents(people.slice(7, 1), Frequencies.empty()))
-    found = reader.candidates(KeyQuery(target.keys, open_only=False, limit=50, key_cap=2000))
+    found = reader.candidates(keyed(target.keys, limit=50))
     assert found.numbers[0] == target.nhs_number
     assert len(set(found.numbers)) == len(found.numbers)
     assert unpack(found.numbers[0], found.payloads[0]).names
@@ -77,29 +77,16 @@ def test_candidates_come_by_rarity_then_number(reader: EmbeddedReader, people: p
 
 def test_candidates_are_cut_at_the_limit_and_say_so(reader: EmbeddedReader, people: pl.DataFrame) -> None:
     keys = [key for document in documents(people.head(40), Frequencies.empty()) for key in document.keys]
-    all_found = reader.candidates(KeyQuery(keys, open_only=False, limit=5000, key_cap=5000))
-    cut = reader.candidates(KeyQuery(keys, open_only=False, limit=10, key_cap=5000))
+    all_found = reader.candidates(keyed(keys, limit=5000))
+    cut = reader.candidates(keyed(keys, limit=10))
     assert not all_found.truncated
     assert cut.truncated
     assert cut.numbers == all_found.numbers[:10]
     assert cut.counters["candidates"] == 10
 
 
-def test_a_key_over_its_cap_is_left_out_and_counted(tmp_path: Path) -> None:
-    rows = frame([person(nhs_number(n), name("Smith", "John"), born="1980-01-02", gender="male") for n in range(30)])
-    opened = build(tmp_path / "index", rows)
-    asked = KeyQuery(
-        ["a19800102S530", "c19800102MJ", "e1980G500S530", "nothing"], open_only=False, limit=50, key_cap=29
-    )
-    found = opened.candidates(asked)
-    assert found.numbers == ()
-    assert found.truncated
-    assert found.counters == {"keys": 4, "keys_present": 0, "keys_over_cap": 3}
-    opened.close()
-
-
 def test_an_unknown_key_finds_nobody(reader: EmbeddedReader) -> None:
-    found = reader.candidates(KeyQuery(["a19000203Q999"], open_only=False, limit=5, key_cap=5))
+    found = reader.candidates(keyed(["a19000203Q999"], limit=5))
     assert found.numbers == ()
     assert not found.truncated
 
@@ -113,8 +100,8 @@ def test_restricted_people_are_left_out_inside_the_query(tmp_path: Path) -> None
     )
     opened = build(tmp_path / "index", rows)
     keys = ["a19800102S530"]
-    assert opened.candidates(KeyQuery(keys, False, 1, 10)).numbers == (nhs_number(1),)
-    only_open = opened.candidates(KeyQuery(keys, True, 1, 10))
+    assert opened.candidates(keyed(keys, limit=1)).numbers == (nhs_number(1),)
+    only_open = opened.candidates(keyed(keys, limit=1, open_only=True))
     assert only_open.numbers == (nhs_number(2),)
     assert not only_open.truncated
     assert [document.open for document in opened.find([nhs_number(1), nhs_number(2)]).values()] == [False, True]
@@ -129,17 +116,17 @@ def test_full_and_incremental_builds_agree(people: pl.DataFrame, tmp_path: Path)
 
     build(tmp_path / "base", people, frequencies).close()
     before = digest(tmp_path / "base")
-    writer = ENGINE.branch(tmp_path / "base", tmp_path / "next")
+    writer = ENGINE.branch(at(tmp_path / "base"), at(tmp_path / "next"))
     writer.delete([gone, *changed["nhs_number"].to_list(), 123])
     writer.add(documents(pl.concat([changed, extra]), frequencies))
     writer.commit()
-    branched = ENGINE.open(tmp_path / "next")
+    branched = ENGINE.open(at(tmp_path / "next"))
     full = build(tmp_path / "full", after, frequencies)
 
     assert branched.count() == full.count() == after.height
     assert branched.checksum() == full.checksum()
     assert digest(tmp_path / "base") == before
-    assert ENGINE.open(tmp_path / "base").checksum() != full.checksum()
+    assert ENGINE.open(at(tmp_path / "base")).checksum() != full.checksum()
     branched.close()
     full.close()
 
@@ -153,11 +140,11 @@ def digest(folder: Path) -> dict[str, str]:
 def test_a_reader_sees_one_generation_while_the_next_is_written(people: pl.DataFrame, tmp_path: Path) -> None:
     opened = build(tmp_path / "base", people)
     checksum, count = opened.checksum(), opened.count()
-    writer = ENGINE.branch(tmp_path / "base", tmp_path / "next")
+    writer = ENGINE.branch(at(tmp_path / "base"), at(tmp_path / "next"))
     writer.delete(people["nhs_number"].head(500).to_list())
     writer.commit()
     assert (opened.checksum(), opened.count()) == (checksum, count)
-    assert ENGINE.open(tmp_path / "next").count() == count - 500
+    assert ENGINE.open(at(tmp_path / "next")).count() == count - 500
     opened.close()
 
 
@@ -288,7 +275,7 @@ def test_one_reader_serves_many_threads(reader: EmbeddedReader, people: pl.DataF
 
     def ask() -> None:
         for document in wanted:
-            found = reader.candidates(KeyQuery(document.keys, False, 20, 2000))
+            found = reader.candidates(keyed(document.keys, limit=20))
             if found.numbers[0] != document.nhs_number:
                 wrong.append(document.nhs_number)
 
@@ -303,27 +290,27 @@ def test_one_reader_serves_many_threads(reader: EmbeddedReader, people: pl.DataF
 def test_paths_are_never_reused(people: pl.DataFrame, tmp_path: Path) -> None:
     build(tmp_path / "index", people.head(5)).close()
     with pytest.raises(PermanentFault, match="not empty"):
-        ENGINE.create(tmp_path / "index")
+        ENGINE.create(at(tmp_path / "index"))
     with pytest.raises(PermanentFault, match="not empty"):
-        ENGINE.branch(tmp_path / "index", tmp_path / "index")
+        ENGINE.branch(at(tmp_path / "index"), at(tmp_path / "index"))
 
 
 def test_a_missing_or_broken_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(GenerationError):
-        ENGINE.open(tmp_path / "nowhere")
+        ENGINE.open(at(tmp_path / "nowhere"))
     with pytest.raises(GenerationError):
-        ENGINE.branch(tmp_path, tmp_path / "next")
+        ENGINE.branch(at(tmp_path), at(tmp_path / "next"))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "meta.json").write_text("{")
     with pytest.raises(GenerationError):
-        ENGINE.open(tmp_path / "broken")
+        ENGINE.open(at(tmp_path / "broken"))
 
 
 def test_an_index_of_another_release_is_refused_before_it_is_asked(tmp_path: Path) -> None:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("keys", stored=False)
     tantivy.Index(builder.build(), path=str(_folder(tmp_path / "other"))).writer().commit()
-    for use in (ENGINE.open, lambda base: ENGINE.branch(base, tmp_path / "next")):
+    for use in (lambda base: ENGINE.open(at(base)), lambda base: ENGINE.branch(at(base), at(tmp_path / "next"))):
         with pytest.raises(GenerationError, match="other fields"):
             use(tmp_path / "other")
 
@@ -386,14 +373,14 @@ def test_the_checksum_is_that_of_the_documents(reader: EmbeddedReader, people: p
 
 
 def test_a_bulk_build_equals_a_single_one(people: pl.DataFrame, reader: EmbeddedReader, tmp_path: Path) -> None:
-    writer = ENGINE.bulk(tmp_path / "index", Frequencies.build([people]), processes=2)
+    writer = ENGINE.bulk(at(tmp_path / "index"), Frequencies.build([people]), processes=2)
     for start in range(0, people.height, 400):
         writer.add_frame(people.slice(start, 400))
     assert writer.commit() == people.height
-    opened = ENGINE.open(tmp_path / "index")
+    opened = ENGINE.open(at(tmp_path / "index"))
     assert (opened.count(), opened.checksum()) == (reader.count(), reader.checksum())
     keys = next(documents(people.slice(9, 1), Frequencies.empty())).keys
-    asked = KeyQuery(keys, open_only=False, limit=20, key_cap=2000)
+    asked = keyed(keys, limit=20)
     assert opened.candidates(asked) == reader.candidates(asked)
     assert {file.suffix for file in (tmp_path / "index").iterdir()} >= {".json", ".store"}
     assert not list((tmp_path / "index").glob("part-*"))
@@ -401,23 +388,23 @@ def test_a_bulk_build_equals_a_single_one(people: pl.DataFrame, reader: Embedded
 
 
 def test_a_bulk_build_can_be_branched_and_merged(people: pl.DataFrame, tmp_path: Path) -> None:
-    bulk = ENGINE.bulk(tmp_path / "base", Frequencies.empty(), processes=2)
+    bulk = ENGINE.bulk(at(tmp_path / "base"), Frequencies.empty(), processes=2)
     bulk.add_frame(people.head(500))
     bulk.add_frame(people.slice(500, 500))
     assert bulk.commit() == 1000
     before = digest(tmp_path / "base")
-    writer = ENGINE.branch(tmp_path / "base", tmp_path / "next")
+    writer = ENGINE.branch(at(tmp_path / "base"), at(tmp_path / "next"))
     writer.delete(people["nhs_number"].head(10).to_list())
     writer.add(documents(people.slice(2000, 30), Frequencies.empty()))
     writer.commit()
-    assert ENGINE.open(tmp_path / "next").count() == 1020
+    assert ENGINE.open(at(tmp_path / "next")).count() == 1020
     assert digest(tmp_path / "base") == before
 
 
 def test_a_frame_that_cannot_be_indexed_fails_the_bulk_build(people: pl.DataFrame, tmp_path: Path) -> None:
-    writer = ENGINE.bulk(tmp_path / "index", Frequencies.empty(), processes=1)
+    writer = ENGINE.bulk(at(tmp_path / "index"), Frequencies.empty(), processes=1)
     writer.add_frame(people.head(3).drop("names"))
     with pytest.raises(PermanentFault, match="could not be built"):
         writer.commit()
     with pytest.raises(GenerationError):
-        ENGINE.open(tmp_path / "index")
+        ENGINE.open(at(tmp_path / "index"))

@@ -18,7 +18,8 @@ from assets.replica.tables import TOMBSTONE_TABLE, WAITING_TABLE
 from assets.replica.workspace import Workspace
 from schemas.errors import PermanentFault, Refused
 from schemas.feeds import FEEDS
-from search_api.replica import NumberChange, ReplicaReader
+from search_api.records import NumberChange
+from search_api.replica import ReplicaReader
 from tests.lib.validated import NUMBERS, Home, Row, change, moment, patient, removal, summary
 
 A, B, C, D = NUMBERS[:4]
