@@ -61,10 +61,19 @@ class PassingFault(NcrsError):
 
 
 class ClusterUnavailable(PassingFault):
-    """The search cluster cannot be reached, is out of time, or gave an answer that is not whole."""
+    """The search cluster cannot be reached, is out of time, or gave an answer that is not whole.
+
+    ``reason`` is a code of ``search_api/cluster/answers.py``, for logs and metrics.
+    """
 
     code = "CLUSTER_UNAVAILABLE"
     remedy = "See docs/opensearch.md: what each failure looks like. ncrs doctor asks the cluster."
+
+    def __init__(
+        self, message: str, *, code: str | None = None, remedy: str | None = None, reason: str = "unreachable"
+    ) -> None:
+        super().__init__(message, code=code, remedy=remedy)
+        self.reason = reason
 
 
 class GenerationError(PermanentFault):

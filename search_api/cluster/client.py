@@ -10,28 +10,28 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import TransportError
 
-from schemas.errors import ClusterUnavailable
+from search_api.cluster.answers import TIMED_OUT, UNREACHABLE, Answer, unavailable, whole_search
 from search_api.settings import Settings
+
+__all__ = ["Answer", "Cluster"]
 
 T = TypeVar("T")
 
+# So that the server itself refuses what is not whole; shards are asked at once, none is judged empty beforehand.
+_WHOLE = {
+    "allow_partial_search_results": "false",
+    "pre_filter_shard_size": "1000000",
+    "request_cache": "false",
+}
+
 # Beyond the deadline passed on to the server: its answer travels, and is read.
 GRACE_S = 0.1
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A status below 500 and its body, parsed."""
-
-    status: int
-    body: Any
 
 
 class Cluster:
@@ -61,6 +61,31 @@ class Cluster:
         seconds = budget or self._settings.search_deadline_ms / 1000
         return self._run(self._call(method, path, body, params, seconds), seconds + GRACE_S)
 
+    def repeat(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        budget: float | None = None,
+    ) -> Answer:
+        """As ``call``, for a write that comes to the same when it arrives twice: it may be sent again."""
+        return self.call(method, path, body, params=params, budget=budget)
+
+    def search(
+        self,
+        index: str,
+        body: Mapping[str, Any],
+        *,
+        params: Mapping[str, str] | None = None,
+        budget: float | None = None,
+    ) -> dict[str, Any]:
+        """A search of one concrete index, whole or not at all. Raises ClusterUnavailable."""
+        asked = {**_WHOLE, **(params or {})}
+        answer = self.call("POST", f"/{index}/_search", dict(body), params=asked, budget=budget)
+        return whole_search(answer, index)
+
     def close(self) -> None:
         """Close the connections and end the loop; a request under way ends with ClusterUnavailable."""
         with self._lock:
@@ -80,7 +105,7 @@ class Cluster:
             return future.result(seconds)
         except FutureTimeout:
             future.cancel()
-            raise ClusterUnavailable("The search cluster did not answer in time.") from None
+            raise unavailable(TIMED_OUT) from None
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -105,5 +130,5 @@ class Cluster:
         except TransportError as error:
             if isinstance(error.status_code, int) and error.status_code < 500:
                 return Answer(error.status_code, error.info)
-            raise ClusterUnavailable(f"The search cluster cannot be asked ({type(error).__name__}).") from None
+            raise unavailable(UNREACHABLE) from None
         return Answer(200, found)

@@ -1,0 +1,66 @@
+"""The one cluster of a process: index, records and catalogue ask the same connections.
+
+Belongs here: one ``Cluster`` for each set of settings values, its end with the process, and what a
+forked child must forget. Does not belong here: the client (``client.py``).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+
+from search_api.cluster.client import Cluster
+from search_api.settings import Settings
+
+Key = tuple[object, ...]
+
+_lock = threading.Lock()
+_clusters: dict[Key, Cluster] = {}
+
+
+def cluster_of(settings: Settings) -> Cluster:
+    """The cluster of these settings: the same one for the same values in one process.
+
+    Nothing is opened before its first request.
+    """
+    key = _key(settings)
+    with _lock:
+        found = _clusters.get(key)
+        if found is None:
+            found = _clusters[key] = Cluster(settings)
+        return found
+
+
+def close_cluster(settings: Settings) -> None:
+    """Close the connections of this cluster, if it was ever asked for; a later request opens new ones."""
+    with _lock:
+        found = _clusters.get(_key(settings))
+    if found is not None:
+        found.close()
+
+
+def close_all() -> None:
+    """Close the connections to every cluster."""
+    with _lock:
+        found = list(_clusters.values())
+    for cluster in found:
+        cluster.close()
+
+
+def _key(settings: Settings) -> Key:
+    """The values a connection depends on; a password is compared, never shown."""
+    names = sorted(name for name in type(settings).model_fields if name.startswith("opensearch_"))
+    return (settings.index, settings.search_deadline_ms, *(getattr(settings, name) for name in names))
+
+
+def _forget() -> None:
+    """After a fork: the threads and sockets of the parent are not ours, and its lock may be held."""
+    global _lock
+    _lock = threading.Lock()
+    _clusters.clear()
+
+
+atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
