@@ -19,8 +19,8 @@ from search_api import logging
 from search_api.access.audit import AuditUnavailable
 from search_api.access.context import AccessEvent, Caller
 from search_api.errors import SpineError
-from search_api.generations import Generation
 from search_api.headers import RequestHead, generation_headers, read_head
+from search_api.opened import Generation
 from search_api.responses import fhir, outcome, to_bytes
 from search_api.services import Services, services
 

@@ -2,7 +2,8 @@
 
 Belongs here: reading ``current.json`` and ``manifest.json``, checking a folder against its manifest,
 and the lease that keeps a folder while it is read. Does not belong here: building, publishing or
-removing (``assets/published``), keeping one open for requests (``generations.py``).
+removing (``assets/published``), keeping one open for requests (``sources.py``,
+``generations.py``).
 
 A lease is a shared lock on ``generations/leases/<id>``. Retention removes a folder only when it gets
 that lock alone. (On Linux an open file outlives its name, so even a folder removed by hand does not
@@ -163,6 +164,9 @@ class Lease:
         self._descriptor = _open_lease(generations / LEASES / name)
         if self._descriptor is not None:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def renew(self) -> None:
+        """A lock holds until it is given back."""
 
     def release(self) -> None:
         """Give the lock back; harmless when done twice."""

@@ -30,6 +30,8 @@ LOG_EVENTS: dict[str, str] = {
     "GEN001": "Another generation is served from now on.",
     "GEN002": "A generation was refused; what was served before is kept.",
     "GEN003": "The current generation is broken, so an earlier one is served.",
+    "GEN004": "Generations cannot be reached just now; what is served is kept, and each look tries again.",
+    "GEN005": "The generation served is no longer the one that was published, so nothing is answered from it.",
     "API031": "A person matched by the index is missing from the replica.",
 }
 

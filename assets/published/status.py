@@ -17,9 +17,10 @@ from assets.stores import Stores
 from schemas.errors import GenerationError, Refused
 from schemas.generation import CurrentGeneration, GenerationManifest
 from search_api import generation_files as files
-from search_api.generations import Generation, open_generation
 from search_api.index.provider import IndexEngine
+from search_api.opened import Generation
 from search_api.records import NumberChange, PatientRecord
+from search_api.sources import open_generation
 
 CURRENT = "current"
 

@@ -15,8 +15,8 @@ from schemas.fhir.bundle import related_person_searchset
 from schemas.fhir.values import dicts, mapping
 from schemas.identifiers import NHS_NUMBER_SYSTEM, format_nhs_number, is_nhs_number
 from search_api.answering import Ask, Reply
-from search_api.generations import Generation
 from search_api.headers import etag, matches_etag
+from search_api.opened import Generation
 from search_api.patients import views
 from search_api.patients.records import number_of, record_of, security_of
 from search_api.patients.redaction import Security, related_view

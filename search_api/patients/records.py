@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from schemas.identifiers import is_nhs_number
 from search_api import errors
-from search_api.generations import Generation
+from search_api.opened import Generation
 from search_api.patients.redaction import Security
 from search_api.records import PatientRecord
 
