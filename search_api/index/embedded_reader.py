@@ -14,7 +14,8 @@ from tantivy import Occur, Order, Query
 
 from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
-from search_api.index.schema import FINGERPRINT, PART_BITS, SCHEMA
+from search_api.index.schema import SCHEMA
+from search_api.index.words import FINGERPRINT, PART_BITS
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question

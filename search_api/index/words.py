@@ -1,0 +1,29 @@
+"""The words a document is found by: keys and exact terms in one list, each with its kind in front.
+
+Belongs here: prefixes, the mark of restricted people, the parts of a fingerprint; both engines index them
+alike. Does not belong here: which keys and terms a patient has (``documents.py``), an engine's fields.
+"""
+
+from __future__ import annotations
+
+from search_api.index.provider import SearchDocument
+
+# One field holds keys and exact terms alike, each term with its kind in front: fewer fields index faster.
+PREFIXES = {"family": "f:", "word": "w:", "gp": "o:", "postcode": "x:", "death": "d:"}
+RESTRICTED = "!restricted"
+# A fingerprint is kept as three parts of 21 bits: an engine's own sums of them are exact up to four
+# billion documents, so a checksum needs no pass through Python.
+FINGERPRINT = ("fingerprint_low", "fingerprint_mid", "fingerprint_high")
+PART_BITS = 21
+PART_MASK = (1 << PART_BITS) - 1
+
+
+def words_of(document: SearchDocument) -> list[str]:
+    """Everything a document is found by."""
+    words = [*document.keys]
+    for field, values in document.terms.items():
+        prefix = PREFIXES[field]
+        words += [prefix + value for value in values]
+    if not document.open:
+        words.append(RESTRICTED)
+    return words
