@@ -19,8 +19,9 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.files import copy_checked
-from assets.index.frames import changed_frames, document_frames, processes_for
+from assets.files import copy_checked, remove_folder
+from assets.index.frames import changed_frames, count_people, document_frames, processes_for
+from assets.progress import counted
 from assets.replica.tables import CHANGED_TABLE
 from assets.replica.workspace import BuildState, Workspace
 from schemas.generation import FREQUENCIES_NAME, IndexState
@@ -31,6 +32,7 @@ from search_api.index.frequencies import Frequencies
 from search_api.index.provider import BulkEngine, IndexEngine, IndexPlace, SearchDocument
 from search_api.settings import Settings
 
+COUNTING, WRITING = "Counting names", "Writing the search index"
 _DELETE_ROWS = 10_000
 # The replica is only read through here; memory is for the processes that make documents.
 _DATABASE_GB = 1.0
@@ -48,15 +50,23 @@ class IndexSite:
 def build_index(site: IndexSite, place: Workspace) -> BuildState:
     """Build the index of a settled replica; the new state of the build.
 
-    On a base it is a branch of the base's index with the changed numbers replaced.
+    On a base it is a branch of the base's index with the changed numbers replaced. Which those are is
+    forgotten only once the index is on record: a build killed before can do it again.
     """
-    state = place.state
-    if state.index is not None:
-        return state
     with place.database(site.settings, _DATABASE_GB) as connection:
-        written = _in_full(site, place, connection) if state.plan.fresh_index else _branch(site, place, connection)
+        if place.state.index is None:
+            place.save(_indexed(site, place, connection))
         connection.execute(f'DROP TABLE IF EXISTS "{CHANGED_TABLE}"')
+    return place.state
+
+
+def _indexed(site: IndexSite, place: Workspace, connection: db.Connection) -> BuildState:
+    """Write the index, and look at what was written."""
+    state = place.state
     at = index_place(site.engine, place)
+    # What a killed build left of an index in a folder; an engine elsewhere knows itself where it stopped.
+    remove_folder(at.folder / at.location)
+    written = _in_full(site, place, connection) if state.plan.fresh_index else _branch(site, place, connection)
     with closing(site.engine.open(at)) as reader:
         index = IndexState(
             engine=site.engine.name,
@@ -65,9 +75,7 @@ def build_index(site: IndexSite, place: Workspace) -> BuildState:
             checksum=reader.checksum(),
             uuid=site.engine.uuid(at),
         )
-    state = state.model_copy(update={"index": index, "documents_changed": written})
-    place.save(state)
-    return state
+    return state.model_copy(update={"index": index, "documents_changed": written})
 
 
 def index_place(engine: IndexEngine, place: Workspace) -> IndexPlace:
@@ -93,18 +101,20 @@ def document_stream(
 
 
 def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> int:
-    frequencies = Frequencies.build(document_frames(connection))
+    people = count_people(connection)
+    frequencies = Frequencies.build(counted(COUNTING, document_frames(connection), people))
     frequencies.save(place.generation / FREQUENCIES_NAME)
     processes = processes_for(connection, site.settings)
     at = index_place(site.engine, place)
     if processes > 1 and isinstance(site.engine, BulkEngine):
         shown = site.settings.show_very_restricted
         bulk = site.engine.bulk(at, frequencies, show_very_restricted=shown, processes=processes)
-        for frame in document_frames(connection):
+        for frame in counted(WRITING, document_frames(connection), people):
             bulk.add_frame(frame)
         return bulk.commit()
     writer = site.engine.create(at)
-    written = writer.add(document_stream(site.settings, document_frames(connection), frequencies))
+    frames = counted(WRITING, document_frames(connection), people)
+    written = writer.add(document_stream(site.settings, frames, frequencies))
     writer.commit()
     return written
 
@@ -120,6 +130,7 @@ def _branch(site: IndexSite, place: Workspace, connection: db.Connection) -> int
     numbers = [row[0] for row in changed]
     for start in range(0, len(numbers), _DELETE_ROWS):
         writer.delete(numbers[start : start + _DELETE_ROWS])
-    written = writer.add(document_stream(site.settings, changed_frames(connection), frequencies))
+    frames = counted(WRITING, changed_frames(connection), len(numbers))
+    written = writer.add(document_stream(site.settings, frames, frequencies))
     writer.commit()
     return written

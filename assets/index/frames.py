@@ -61,6 +61,11 @@ def frame_of(connection: db.Connection, nhs_numbers: list[int]) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame()
 
 
+def count_people(connection: db.Connection) -> int:
+    """How many people have a document."""
+    return db.number(connection, f"SELECT count(*) FROM \"{PATIENT_TABLE}\" WHERE security <> '{INVALIDATED}'")
+
+
 def processes_for(connection: db.Connection, settings: Settings) -> int:
     """How many processes are worth it for this replica, ``build_threads`` at most."""
     people = db.number(connection, f'SELECT count(*) FROM "{PATIENT_TABLE}"')

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from assets.index.build import IndexSite, document_stream, frequencies_of, index_place
 from assets.index.fold import Recipe, fold
-from assets.index.frames import document_frames, frame_of, processes_for
+from assets.index.frames import count_people, document_frames, frame_of, processes_for
+from assets.progress import counted
+from assets.replica.adoption import unfit
 from assets.replica.tables import INVALIDATED, PATIENT_TABLE
 from assets.replica.workspace import Workspace
 from schemas.errors import ReconcileError, Refused
@@ -22,6 +24,7 @@ from search_api import db
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexReader, SearchDocument
 
+COMPARING = "Comparing index and replica"
 SAMPLE = 1_000
 COUNTED, FINGERPRINTS = "documents_counted", "fingerprints_equal"
 SAMPLED, ABSENT = "sampled_documents_equal", "invalidated_people_absent"
@@ -56,7 +59,8 @@ def reconcile(site: IndexSite, place: Workspace) -> Reconciled:
         closing(site.engine.open(index_place(site.engine, place))) as reader,
     ):
         found = compare(site, connection, reader, frequencies_of(place), seed=state.plan.number)
-    place.save(state.model_copy(update={"reconciled": not found.differences}))
+    done = state.model_copy(update={"reconciled": not found.differences})
+    place.save(unfit(done) if found.differences else done)
     return found
 
 
@@ -74,7 +78,8 @@ def compare(
 ) -> Reconciled:
     """The three comparisons; ``seed`` chooses the sample."""
     recipe = Recipe(frequencies, site.settings.show_very_restricted)
-    folded = fold(document_frames(connection), recipe, processes_for(connection, site.settings))
+    frames = counted(COMPARING, document_frames(connection), count_people(connection))
+    folded = fold(frames, recipe, processes_for(connection, site.settings))
     index_checksum = reader.checksum()
     sample = _sample(connection, seed, f"security <> '{INVALIDATED}'")
     absent = _sample(connection, seed, f"security = '{INVALIDATED}'")

@@ -9,6 +9,7 @@ by one, each under the lock.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from types import TracebackType
@@ -23,7 +24,7 @@ from assets.replica.build import Site, apply_feed, begin, settle_replica
 from assets.replica.plan import BuildPlan, Versions
 from assets.replica.workspace import Workspace, build_lock
 from assets.stores import Stores
-from schemas.errors import NcrsError
+from schemas.errors import NcrsError, PassingFault
 from schemas.feeds import FEEDS
 from schemas.generation import GENERATION_SCHEMA_VERSION, GenerationManifest
 from search_api.index.engines import index_engine
@@ -152,7 +153,15 @@ class FailureRecord:
             code = error.code if isinstance(error, NcrsError) else type(error).__name__
             detail = f"build {self._place.build_id}"
             self._made.events.record("failed", "", actor=self._made.actor, reason=code, detail=detail)
+            if not isinstance(error, PassingFault):
+                self._count()
         return False
+
+    def _count(self) -> None:
+        """A build that failed more than once is not gone on with; where not even this can be kept, it is."""
+        with suppress(NcrsError, OSError):
+            state = self._place.state
+            self._place.save(state.model_copy(update={"failures": state.failures + 1}))
 
 
 def _make_up_record(made: Builder) -> None:

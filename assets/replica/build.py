@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets.files import copy_checked
+from assets.files import copy_checked, private_folder, remove_folder
 from assets.replica import settle as settling
+from assets.replica.adoption import adopt
 from assets.replica.apply import apply_extract
 from assets.replica.changes import apply_changes
 from assets.replica.checksums import table_states
@@ -70,26 +71,42 @@ def make_plan(site: Site, *, anew: bool = False) -> BuildPlan:
 
 
 def begin(site: Site, build_id: str, *, anew: bool = False) -> Workspace:
-    """Plan a build and make its place, on a copy of the base's replica or empty.
+    """Plan a build and make its place: what a killed build of the same plan left, a copy of the
+    base's replica, or empty.
 
     When there is nothing to do the place holds only the plan. Raises Refused (disk space).
     """
     plan = make_plan(site, anew=anew)
     last = standing(site.stores).manifest
+    adopted = adopt(site.stores, site.settings, build_id, plan)
     if plan.work:
         check_free_space(site.stores, site.settings, plan, _bytes(last))
-    place = create_workspace(site.stores, build_id, plan)
-    if not plan.work:
-        return place
-    if plan.base and last:
-        _copy_base(site.stores.generations / plan.base, last, place)
-    with place.database(site.settings) as connection:
-        settling.prepare(connection)
+    place = adopted or create_workspace(site.stores, build_id, plan)
+    if not place.state.prepared:
+        _prepare(site, place, last)
     return place
 
 
+def _prepare(site: Site, place: Workspace, last: GenerationManifest | None) -> None:
+    """Copy the base and make the tables, from the start whatever there is. Never once something was
+    applied: it would forget which documents changed."""
+    state = place.state
+    if state.plan.work:
+        remove_folder(place.generation)
+        private_folder(place.generation)
+        if state.plan.base and last:
+            _copy_base(site.stores.generations / state.plan.base, last, place)
+        with place.database(site.settings) as connection:
+            settling.prepare(connection)
+    place.save(state.model_copy(update={"prepared": True}))
+
+
 def apply_feed(site: Site, place: Workspace, feed: str) -> list[Applied]:
-    """Apply the planned extracts of one feed, each in one transaction; again is harmless."""
+    """Apply the planned extracts of one feed, each in one transaction.
+
+    The state is saved after each: of a killed build only the extract under way is applied again,
+    which changes nothing where its transaction was done (``apply.py``: an equal record is unchanged).
+    """
     state = place.state
     done = {(item.step.feed, item.step.source, item.step.sequence) for item in state.applied}
     pending = [step for step in state.plan.steps_of(feed) if (step.feed, step.source, step.sequence) not in done]
@@ -98,12 +115,14 @@ def apply_feed(site: Site, place: Workspace, feed: str) -> list[Applied]:
             for step in pending:
                 applied = Applied(step=step, counts=_apply(connection, site.stores, step))
                 state = state.model_copy(update={"applied": (*state.applied, applied)})
-        place.save(state)
+                place.save(state)
     return [item for item in state.applied if item.step.feed == feed]
 
 
 def settle_replica(site: Site, place: Workspace) -> BuildState:
     """Carry out what follows from all feeds, and take the tables' checksums.
+
+    Settled once more after a kill, tables and noted changes stay as they are; only the counts are 0.
 
     Raises Refused when an extract of the plan was not applied.
     """

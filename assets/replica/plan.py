@@ -79,6 +79,10 @@ class BuildPlan(BaseModel):
         """The extracts of one feed, in order."""
         return tuple(step for step in self.steps if step.feed == feed)
 
+    def equals(self, other: BuildPlan) -> bool:
+        """Whether carrying out the other gives the same generation; the sentence may differ."""
+        return self.model_copy(update={"reason": ""}) == other.model_copy(update={"reason": ""})
+
 
 class Standing(BaseModel):
     """What stands now: the current generation if it can be built upon, its name even if it cannot."""

@@ -6,7 +6,8 @@ Does not belong here: what is built (``build.py``), publishing (``assets/publish
 ``building/<build id>/`` holds ``generation/`` (what will be published), ``temporary/`` (spill files)
 and ``state.json``. The build id is that of the orchestrator's run, so that its steps, even in
 processes of their own, find the same place. Each step takes the lock; whoever begins a build finds
-everything else under ``building/`` left over and removes it, so a step whose place is gone says so.
+everything else under ``building/`` left over and adopts or removes it (``adoption.py``), so a step
+whose place is gone says so.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from assets.files import private_folder, remove_folder, write_atomically
+from assets.files import private_folder, write_atomically
 from assets.replica.plan import BuildPlan, Step
 from assets.stores import Stores
 from schemas.errors import Refused
@@ -44,11 +45,17 @@ class Applied(BaseModel):
 
 
 class BuildState(BaseModel):
-    """How far a build has come; each step writes it anew when its work is done."""
+    """How far a build has come; each step writes it anew when its work is done.
+
+    ``prepared``: the base is copied and the tables are made. ``failures``: how often it ended in an
+    error that trying again does not mend.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     plan: BuildPlan
+    prepared: bool = False
+    failures: int = 0
     applied: tuple[Applied, ...] = ()
     settled: dict[str, int] | None = None
     tables: tuple[TableState, ...] = ()
@@ -81,8 +88,8 @@ class Workspace:
 
     @property
     def begun(self) -> bool:
-        """Whether a build was begun here and its place is still there."""
-        return (self.folder / _STATE).is_file()
+        """Whether a build was begun here, to the end of its beginning, and its place is still there."""
+        return (self.folder / _STATE).is_file() and self.state.prepared
 
     @property
     def state(self) -> BuildState:
@@ -92,6 +99,11 @@ class Workspace:
         except FileNotFoundError:
             raise Refused(
                 f"Build {self.build_id} is gone: another build has begun since.",
+                remedy="Run the whole job again; it starts from the published generation.",
+            ) from None
+        except ValidationError:
+            raise Refused(
+                f"Build {self.build_id} was begun by another release.",
                 remedy="Run the whole job again; it starts from the published generation.",
             ) from None
 
@@ -133,8 +145,7 @@ def workspace(stores: Stores, build_id: str) -> Workspace:
 
 
 def create_workspace(stores: Stores, build_id: str, plan: BuildPlan) -> Workspace:
-    """Remove what earlier builds left, and make an empty place. The caller holds the lock."""
-    remove_leftovers(stores)
+    """Make an empty place; what earlier builds left is removed already. The caller holds the lock."""
     made = workspace(stores, build_id)
     private_folder(stores.building)
     private_folder(made.folder)
@@ -143,23 +154,16 @@ def create_workspace(stores: Stores, build_id: str, plan: BuildPlan) -> Workspac
     return made
 
 
-def remove_leftovers(stores: Stores) -> int:
-    """Remove every folder of an unfinished build; how many there were. The caller holds the lock."""
-    found = list(stores.building.iterdir()) if stores.building.is_dir() else []
-    for path in found:
-        remove_folder(path)
-    return len(found)
-
-
 def check_free_space(stores: Stores, settings: Settings, plan: BuildPlan, last_bytes: int) -> None:
     """Refuse to begin on a disk that will be full. ``last_bytes`` is the size of the last generation.
 
-    The first generation has none to go by; it is estimated from the validated files.
+    The first generation has none to go by; it is estimated from the validated files. What an adopted
+    build has written already need not be free any more. What goes to a cluster is the cluster's matter.
     """
     expected = last_bytes or _FIRST_BUILD_FACTOR * sum(
         path.stat().st_size for step in plan.steps for path in parts_of(stores, step)
     )
-    wanted = int(expected * settings.free_space_factor)
+    wanted = int(expected * settings.free_space_factor) - _bytes_below(stores.building)
     free = shutil.disk_usage(stores.home).free
     if free < wanted:
         raise Refused(
@@ -167,6 +171,10 @@ def check_free_space(stores: Stores, settings: Settings, plan: BuildPlan, last_b
             remedy="Free space, or lower NCRS_FREE_SPACE_FACTOR or NCRS_RETENTION.",
             code="DISK_SPACE",
         )
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def parts_of(stores: Stores, step: Step) -> list[Path]:

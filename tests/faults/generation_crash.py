@@ -30,7 +30,9 @@ from typing import Any
 
 from assets.published.status import status
 from assets.published.verify import verify
+from assets.replica.adoption import leftovers
 from assets.replica.tables import CORE_TABLES
+from assets.replica.workspace import Workspace
 from schemas.errors import NcrsError
 from search_api import generation_files as files
 from search_api import logging
@@ -135,6 +137,7 @@ def alone(body: Callable[[], Result], out: Path) -> Result:
 def inspect(folder: Path) -> Result:
     """What a kill left: served as it is, then built upon."""
     home = home_in(folder)
+    adoptable = any(place.begun and place.replica.is_file() for place in map(Workspace, leftovers(home.stores)))
     started = time.monotonic()
     with Generations(home.settings, home.engine) as generations:
         serving = generations.serving
@@ -145,7 +148,10 @@ def inspect(folder: Path) -> Result:
     )
     home.build("again")
     left = status(home.stores)
+    events = home.builder.events.of(left.generations[0].name)
     return {
+        "adoptable": adoptable,
+        "resumed": any(event.event == "built" and "Resumed" in event.reason for event in events),
         "problem": serving.problem,
         "ready": ready,
         "whole": whole,
@@ -154,9 +160,7 @@ def inspect(folder: Path) -> Result:
         "sound": [verify(home.stores, home.engine, each.name).passed for each in left.generations],
         "published": [each.published for each in left.generations],
         "building": list(left.building),
-        "recorded": len(
-            {event.event for event in home.builder.events.of(left.generations[0].name)} & {"published", "recovered"}
-        ),
+        "recorded": len({event.event for event in events} & {"published", "recovered"}),
     }
 
 
@@ -186,8 +190,7 @@ def failed(folder: Path, at: int) -> Result:
 class Inspector:
     """Looks at what a case left, in a process of its own; once for cases that left the same.
 
-    Names and sizes below ``generations/`` and the marker's content tell cases apart. What is below
-    ``building/`` is never read again, so only whether there is something counts.
+    Names and sizes below ``generations/`` and ``building/`` and the marker's content tell cases apart.
     """
 
     def __init__(self) -> None:
@@ -203,8 +206,7 @@ class Inspector:
         return in_child(lambda: inspect(place), out), out
 
     def _files(self, place: Path) -> Iterator[tuple[str, int, bytes]]:
-        yield "building", len(list((place / "building").glob("*"))), b""
-        for path in (place / "generations").rglob("*"):
+        for path in (*(place / "generations").rglob("*"), *(place / "building").rglob("*")):
             name = _RANDOM.sub("*", str(path.relative_to(place)))
             marker = _PUBLISHED_AT.sub(b"", path.read_bytes()) if path.name == files.CURRENT_NAME else b""
             yield name, path.stat().st_size, marker

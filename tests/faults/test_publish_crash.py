@@ -49,6 +49,7 @@ def judge(expected: Result, result: Result) -> str:
     assert left["published"] == [True], result
     assert left["building"] == [], result
     assert left["recorded"] >= 1, result
+    assert left["resumed"] == left["adoptable"], result
     return "old" if left["found"] == expected["old"] else "new"
 
 
@@ -61,6 +62,7 @@ def test_killed_before_any_change_of_the_file_system(tmp_path: Path) -> None:
     assert len(looked_at) > 15
     assert looked_at == sorted(looked_at, reverse=True), "first the old, from one step on the new"
     assert set(looked_at) == {"old", "new"}
+    assert sum(result["left"]["resumed"] for result in killed if result["left"]) > 15
 
 
 def test_no_space_or_an_input_output_error_at_every_second_change(tmp_path: Path) -> None:

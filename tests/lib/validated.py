@@ -19,6 +19,8 @@ from assets.stores import Stores
 from schemas.feeds import FEEDS
 from schemas.identifiers import check_digit
 from search_api.index.embedded import EmbeddedEngine
+from search_api.index.engines import index_engine
+from search_api.index.provider import IndexEngine
 from search_api.ops.database import control_engine
 from search_api.ops.ledger import RELEASED_SUFFIX, ExtractEntry, Ledger
 from search_api.settings import Settings
@@ -105,15 +107,20 @@ def summary(number: str, day: float = 0, **fields: Any) -> Row:
 
 @dataclass
 class Home:
-    """A home of its own: stores, ledger, settings, and the sequences written so far."""
+    """A home of its own: stores, ledger, settings, and the sequences written so far.
+
+    ``options`` are settings that differ from those of tests; with ``index`` another engine is used.
+    """
 
     folder: Path
+    options: dict[str, Any] = field(default_factory=dict)
     settings: Settings = field(init=False)
     stores: Stores = field(init=False)
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settings = Settings(home=self.folder, build_memory_gb=0.5, build_threads=1, free_space_factor=0.0)
+        small: dict[str, Any] = {"build_memory_gb": 0.5, "build_threads": 1, "free_space_factor": 0.0}
+        self.settings = Settings(home=self.folder, **{**small, **self.options})
         self.stores = Stores(self.folder, self.folder / "drop")
         self.ledger = Ledger(control_engine(self.settings.control_url))
 
@@ -154,8 +161,10 @@ class Home:
         frame.write_parquet(folder / "quarantine-00000.parquet")
 
     @property
-    def engine(self) -> EmbeddedEngine:
-        """A small embedded engine: one thread, the least heap."""
+    def engine(self) -> IndexEngine:
+        """The engine of the settings; a small one where it is embedded: one thread, the least heap."""
+        if self.settings.index != EmbeddedEngine.name:
+            return index_engine(self.settings)
         return EmbeddedEngine(heap_bytes=15_000_000, threads=1)
 
     @property
