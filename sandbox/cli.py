@@ -2,7 +2,7 @@
 
 Belongs here: arguments, progress and printing. Does not belong here: the population
 (``sandbox/population``), extracts (``sandbox/extracts``), the sign-in service (``sandbox/identity``,
-which adds its own commands).
+which adds its own commands), the OpenSearch node (``sandbox/opensearch``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from schemas.errors import ConfigurationError, NcrsError, Refused
 
 app = typer.Typer(
     name="sandbox",
-    help="The outside world, played: synthetic patients, their extracts, the sign-in service.",
+    help="The outside world, played: synthetic patients, their extracts, the sign-in service, OpenSearch.",
     no_args_is_help=True,
 )
 register(app)
@@ -171,6 +171,38 @@ def bench(
 
     for name, rows, seconds in measures(patients, seed, time.perf_counter):
         typer.echo(f"{name:<28} {rows:>10} rows {seconds:>8.2f} s {rows / seconds:>12,.0f} rows/s")
+
+
+@app.command()
+def opensearch(  # noqa: PLR0913 - the options of a command
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")] = 9200,
+    data: Annotated[Path | None, typer.Option(help="Folder of its data; default: one that goes when it stops.")] = None,
+    heap: Annotated[str, typer.Option(help="Memory for Java's heap; it takes about half as much again.")] = "1g",
+    fetch_only: Annotated[bool, typer.Option("--fetch-only", help="Download what is needed, then end.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Start in half the time, run slower: for tests.")] = False,
+    until_ends: Annotated[int | None, typer.Option(help="Stop when the process of this id ends.")] = None,
+) -> None:
+    """Serve one real OpenSearch node on this machine, for this machine alone, until Ctrl-C.
+
+    The distribution (160 MB) is fetched once into NCRS_CACHE (default ~/.cache/ncrs) and checked.
+
+    Examples:
+
+      python -m sandbox opensearch --port 9200 --data data/opensearch
+
+      python -m sandbox opensearch --fetch-only
+    """
+    from sandbox.opensearch.serve import download, plan_of, serve
+
+    with _told():
+        if fetch_only:
+            download(_say)
+        else:
+            serve(plan_of(port, heap, data, quick=quick), _say, until_ends)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def main() -> None:
