@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from schemas.errors import ClusterUnavailable
 
 # Why an answer was refused. The values are labels of a metric and are documented in docs/opensearch.md.
@@ -27,6 +29,9 @@ TOO_BUSY = "too_busy"
 UNREACHABLE = "unreachable"
 REFUSED_ACCOUNT = "refused_account"
 REFUSED_REQUEST = "refused_request"
+UNTRUSTED = "untrusted"
+BLOCKED = "blocked"
+NOT_READY = "not_ready"
 BROKEN = "broken"
 
 _SAYS = {
@@ -38,7 +43,10 @@ _SAYS = {
     NOT_FOUND: "does not have the index, or it is closed",
     TOO_BUSY: "is too busy",
     UNREACHABLE: "cannot be reached",
-    REFUSED_ACCOUNT: "refuses the account, or its certificate",
+    REFUSED_ACCOUNT: "refuses the account",
+    UNTRUSTED: "has a certificate that is not trusted, or does not trust ours",
+    BLOCKED: "blocks the index",
+    NOT_READY: "has no cluster manager, or has not recovered its state",
     REFUSED_REQUEST: "refused the question",
     BROKEN: "gave an answer that cannot be read",
 }
@@ -52,9 +60,19 @@ _BY_TYPE = {
     "opensearch_rejected_execution_exception": TOO_BUSY,
     "rejected_execution_exception": TOO_BUSY,
     "no_shard_available_action_exception": FAILED_SHARDS,
+    "cluster_manager_not_discovered_exception": NOT_READY,
+    "security_exception": REFUSED_ACCOUNT,
 }
 _TIME_EXCEEDED = ("query_phase_execution_exception", "Time exceeded")
-_BY_STATUS = {401: REFUSED_ACCOUNT, 403: REFUSED_ACCOUNT, 404: NOT_FOUND, 429: TOO_BUSY, 503: FAILED_SHARDS}
+_BY_STATUS = {401: REFUSED_ACCOUNT, 403: REFUSED_ACCOUNT, 404: NOT_FOUND, 429: TOO_BUSY}
+# What became of a request without an answer (connection.py).
+_BY_FAULT = {
+    "not_sent": UNREACHABLE,
+    "lost": UNREACHABLE,
+    "late": TIMED_OUT,
+    "untrusted": UNTRUSTED,
+    "account": REFUSED_ACCOUNT,
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,25 @@ class Answer:
 def unavailable(reason: str) -> ClusterUnavailable:
     """The fault of this reason: one of the codes above."""
     return ClusterUnavailable(f"The search cluster {_SAYS[reason]}.", reason=reason)
+
+
+def answer_of(status: int, body: bytes, fault: str) -> Answer:
+    """The answer of one request. Raises ClusterUnavailable when there is none, or one that is no answer."""
+    if not status:
+        raise unavailable(_BY_FAULT[fault])
+    answer = Answer(status, _parsed(body))
+    if 300 <= status < 400 or (status < 300 and answer.body is None and body):
+        raise unavailable(BROKEN)
+    if status >= 500 or status == 401 or (status == 403 and reason_of(answer) == REFUSED_ACCOUNT):
+        raise unavailable(reason_of(answer))
+    return answer
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body) if body else None
+    except orjson.JSONDecodeError:
+        return None
 
 
 def whole_search(answer: Answer, index: str) -> dict[str, Any]:
@@ -87,13 +124,15 @@ def whole_search(answer: Answer, index: str) -> dict[str, Any]:
 
 def reason_of(answer: Answer) -> str:
     """Why an answer other than 200 is none, by the types it names, else by its status."""
-    found = {_reason_of_type(*pair) for pair in _types(answer.body)} - {None}
-    for reason in (NOT_FOUND, TIMED_OUT, TOO_BUSY, FAILED_SHARDS):
-        if reason in found:
-            return reason
-    if answer.status in _BY_STATUS:
-        return _BY_STATUS[answer.status]
-    return REFUSED_REQUEST if 400 <= answer.status < 500 else FAILED_SHARDS
+    named = set(_types(answer.body))
+    kinds = {kind for kind, _ in named}
+    if "cluster_block_exception" in kinds:
+        return NOT_READY if answer.status == 503 else BLOCKED
+    if _TIME_EXCEEDED in named:
+        return TIMED_OUT
+    known = next((reason for kind, reason in _BY_TYPE.items() if kind in kinds), None)
+    fallback = REFUSED_REQUEST if 400 <= answer.status < 500 else FAILED_SHARDS
+    return known or _BY_STATUS.get(answer.status, fallback)
 
 
 def _not_whole(body: dict[str, Any]) -> str | None:
@@ -137,7 +176,3 @@ def _types(body: Any) -> Iterator[tuple[str, str]]:
             below = part.get(name)
             waiting.extend(below if isinstance(below, list) else ())
         waiting.extend((part.get("reason"), part.get("caused_by")))
-
-
-def _reason_of_type(kind: str, reason: str) -> str | None:
-    return TIMED_OUT if (kind, reason) == _TIME_EXCEEDED else _BY_TYPE.get(kind)
