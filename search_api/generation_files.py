@@ -66,10 +66,11 @@ def read_manifest(folder: Path, expected_sha256: str | None = None) -> Generatio
         ) from None
     if expected_sha256 is not None and sha256(content).hexdigest() != expected_sha256:
         raise GenerationError(f"The manifest of {folder.name} is not the one that was published.", remedy=_ROLL_BACK)
-    return _parsed(folder.name, content)
+    return parse_manifest(folder.name, content)
 
 
-def _parsed(name: str, content: bytes) -> GenerationManifest:
+def parse_manifest(name: str, content: bytes) -> GenerationManifest:
+    """The manifest in these bytes. Raises GenerationError for another shape, version or generation."""
     try:
         manifest = GenerationManifest.model_validate_json(content)
     except ValidationError:

@@ -32,6 +32,7 @@ LOG_EVENTS: dict[str, str] = {
     "GEN003": "The current generation is broken, so an earlier one is served.",
     "GEN004": "Generations cannot be reached just now; what is served is kept, and each look tries again.",
     "GEN005": "The generation served is no longer the one that was published, so nothing is answered from it.",
+    "GEN006": "A lease in the cluster could not be written or taken back; it is tried again, or runs out.",
     "API031": "A person matched by the index is missing from the replica.",
 }
 

@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     opensearch_replicas: int = Field(1, ge=0, description="Copies of each shard once built; 0 on a single node.")
     opensearch_pool: int = Field(32, ge=1, description="Most connections to the cluster, each process.")
     opensearch_connect_timeout: float = Field(0.3, gt=0, description="Time allowed to reach one node, seconds.")
+    opensearch_lease_seconds: float = Field(
+        120.0, gt=0, description="How long a generation is kept for a node that has ceased to say it reads it, seconds."
+    )
     opensearch_bulk_bytes: int = Field(4_000_000, ge=10_000, description="Size of one bulk request, bytes.")
     opensearch_bulk_patience: float = Field(
         300.0,
