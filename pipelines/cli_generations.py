@@ -123,11 +123,13 @@ def generation_row(listed: Listed) -> tuple[object, ...]:
 
 
 def _publish(reason: str, *, full: bool, as_json: bool) -> None:
+    from pipelines.cli_progress import building
     from pipelines.instance import open_instance
     from pipelines.launch import Ask, publish_now
 
     chosen = settings()
-    with open_instance(chosen) as instance, step("Building and publishing a generation"):
+    shown = building("Building and publishing a generation", as_json=as_json)
+    with open_instance(chosen) as instance, shown:
         published = publish_now(chosen, instance, Ask(reason, actor(), full))
     text = f"Published generation {published}." if published else "Nothing new to publish."
     emit({"published": published}, as_json=as_json, lines=[text])

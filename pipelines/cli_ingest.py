@@ -73,7 +73,7 @@ def ingest(
     chosen = settings()
     names = _feed_names(feeds)
     if _anything(chosen, names, publish):
-        results, published = _run(chosen, names, publish)
+        results, published = _run(chosen, names, publish, as_json)
     else:
         results, published = [FeedResult(name) for name in names], None
     _show(results, published, as_json)
@@ -124,14 +124,14 @@ def _anything(chosen: Settings, names: list[str], publish: bool) -> bool:
     return waiting or (publish and bool(unpublished(stores, ledger)))
 
 
-def _run(chosen: Settings, names: list[str], publish: bool) -> tuple[list[FeedResult], str | None]:
+def _run(chosen: Settings, names: list[str], publish: bool, as_json: bool) -> tuple[list[FeedResult], str | None]:
     from pipelines.home import ledger_of
     from pipelines.instance import open_instance
 
     ledger = ledger_of(chosen)
     with open_instance(chosen) as instance:
         results = [_ingest_feed(name, chosen, instance, ledger) for name in names]
-        return results, _publish(chosen, instance, ledger) if publish else None
+        return results, _publish(chosen, instance, ledger, as_json) if publish else None
 
 
 def _feed_names(asked: list[str] | None) -> list[str]:
@@ -165,15 +165,16 @@ def _outcomes(ledger: Ledger, feed: str) -> dict[int | None, tuple[str, str]]:
     return {entry.id: (entry.outcome, entry.code) for entry in ledger.entries(feed)}
 
 
-def _publish(chosen: Settings, instance: dg.DagsterInstance, ledger: Ledger) -> str | None:
+def _publish(chosen: Settings, instance: dg.DagsterInstance, ledger: Ledger, as_json: bool) -> str | None:
     """The generation made current, or None when nothing was new."""
+    from pipelines.cli_progress import building
     from pipelines.home import stores_of
     from pipelines.launch import Ask, publish_now
     from pipelines.news import unpublished
 
     if not unpublished(stores_of(chosen), ledger):
         return None
-    with step("Building and publishing a generation"):
+    with building("Building and publishing a generation", as_json=as_json):
         return publish_now(chosen, instance, Ask("ncrs ingest", actor()))
 
 
@@ -184,6 +185,9 @@ def _show(results: list[FeedResult], published: str | None, as_json: bool) -> No
     rows = [(result.feed, *_row(entry)) for result in results for entry in result.extracts]
     if rows:
         table(COLUMNS, rows)
+        for entry in (entry for result in results for entry in result.extracts):
+            if entry.outcome in ("refused", "deferred") and entry.text:
+                typer.echo(f"{entry.feed}/{entry.source}/{entry.sequence}: {entry.text}")
     else:
         typer.echo("Nothing new was delivered.")
     typer.echo(f"Published generation {published}." if published else "Nothing new to publish.")

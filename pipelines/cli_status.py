@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from search_api.ops.freshness import FeedFreshness
     from search_api.settings import Settings
 
-FEED_COLUMNS = ("feed", "state", "as-at", "behind", "limits", "extract", "rows", "held", "refused")
+FEED_COLUMNS = ("feed", "state", "as-at", "behind", "limits", "extract", "rows", "rows held", "held", "refused", "code")
 
 
 def register(app: typer.Typer) -> None:
@@ -102,7 +102,6 @@ def _feed_row(feed: FeedFreshness) -> tuple[object, ...]:
     limits = f"{in_words(feed.feed.soft_limit)} / {in_words(feed.feed.hard_limit)}"
     last = feed.last
     extract = f"{last.source} {last.sequence} {last.kind}" if last else None
-    refused = f"{feed.refusals} ({feed.last_code})" if feed.last_code else str(feed.refusals)
     return (
         feed.feed.name,
         feed.state,
@@ -112,5 +111,7 @@ def _feed_row(feed: FeedFreshness) -> tuple[object, ...]:
         extract,
         f"{last.accepted:,}" if last else None,
         f"{feed.quarantined:,}",
-        refused,
+        feed.deferred,
+        feed.refusals,
+        feed.last_code or None,
     )
