@@ -24,6 +24,8 @@ LOG_EVENTS: dict[str, str] = {
     "API013": "A request ran out of its time budget.",
     "API020": "An audit event could not be written, so nothing was shown.",
     "API021": "No generation could be opened, so nothing was answered.",
+    "API022": "The search cluster gave no whole answer, so nothing was answered; error holds the reason.",
+    "API023": "Something that passes kept a request from being answered.",
     "API040": "The gate refused a request; error holds the reason.",
     "API041": "The issuer's key set could not be used; the keys held stay in use.",
     "API030": "A part of a patient's summary failed; the others were answered.",

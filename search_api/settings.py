@@ -96,7 +96,12 @@ class Settings(BaseSettings):
     summary_of_restricted: bool = Field(
         False, description="Whether a restricted patient's care record summary is answered (weak source, pds.md 1.9)."
     )
-    worker_threads: int = Field(4, description="Threads that search and read; more wait, then are shed.")
+    worker_threads: int | None = Field(
+        None,
+        ge=1,
+        description="Threads that search and read; more requests wait, then are shed. Default 4, or 32 with OpenSearch,"
+        " where they mostly wait for the cluster; NCRS_OPENSEARCH_POOL should not be less.",
+    )
     queue_limit: int = Field(64, description="Requests that may wait for a thread; beyond it 503 with Retry-After.")
     hard_limit_refuses: bool = Field(False, description="Refuse answers from a feed older than its hard limit.")
     search_deadline_ms: int = Field(800, description="Budget of one search, milliseconds.")
@@ -147,8 +152,12 @@ class Settings(BaseSettings):
         1, ge=1, description="Primary shards of an index; about one for each 20 million patients."
     )
     opensearch_replicas: int = Field(1, ge=0, description="Copies of each shard once built; 0 on a single node.")
-    opensearch_pool: int = Field(32, ge=1, description="Most connections to the cluster, each process.")
-    opensearch_connect_timeout: float = Field(0.3, gt=0, description="Time allowed to reach one node, seconds.")
+    opensearch_pool: int = Field(
+        32, ge=1, description="Most requests to the cluster at a time, and most connections to a node, each process."
+    )
+    opensearch_connect_timeout: float = Field(
+        0.3, gt=0, description="Time allowed to reach one node, its TLS handshake included, seconds."
+    )
     opensearch_lease_seconds: float = Field(
         120.0, gt=0, description="How long a generation is kept for a node that has ceased to say it reads it, seconds."
     )
@@ -167,6 +176,11 @@ class Settings(BaseSettings):
     def generations_folder(self) -> Path:
         """Where generations and the current marker live."""
         return self.home / "generations"
+
+    @property
+    def read_threads(self) -> int:
+        """Threads that search and read."""
+        return self.worker_threads or (4 if self.index == "embedded" else 32)
 
     @property
     def control_url(self) -> str:

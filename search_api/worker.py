@@ -5,17 +5,19 @@ Belongs here: a fixed pool, its bounded queue, the time budget. Does not belong 
 Ours, by measurement (docs/performance.md): searching takes a thread, because it may take
 milliseconds; the pool is fixed, because the replica keeps a cursor a thread; the queue is bounded,
 because a request that would wait longer than its budget is better told to come back (promises.md R12).
+What waits for another machine inside the work sees the same budget (``deadline.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from schemas.errors import PermanentFault
-from search_api import logging
+from schemas.errors import PassingFault, PermanentFault
+from search_api import deadline, logging
 from search_api.errors import service_unavailable
 from search_api.ops.metrics import Metrics
 from search_api.settings import Settings
@@ -23,14 +25,16 @@ from search_api.settings import Settings
 T = TypeVar("T")
 
 RETRY_AFTER = 1
+# Of the budget; so that the reason why another machine did not answer in time still reaches the caller.
+OTHERS_SHARE = 0.95
 
 
 class Worker:
     """Runs functions in threads. At most ``worker_threads`` run and ``queue_limit`` wait."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="ncrs-read")
-        self._most = settings.worker_threads + settings.queue_limit
+        self._pool = ThreadPoolExecutor(settings.read_threads, thread_name_prefix="ncrs-read")
+        self._most = settings.read_threads + settings.queue_limit
         self._budget = settings.search_deadline_ms / 1000
         self._metrics = metrics
         self._waiting = 0
@@ -38,14 +42,15 @@ class Worker:
     async def run(self, work: Callable[[], T]) -> T:
         """The result of ``work``. Raises SERVICE_UNAVAILABLE when shed or out of time.
 
-        Work out of time ends in its thread all the same, and counts against the limit until then.
+        Work out of time ends in its thread all the same, and counts against the limit until then; work whose
+        time ran out before a thread was free is not begun.
         """
         if self._waiting >= self._most:
             self._metrics.shed.inc()
             logging.event("API012", "warning")
             raise service_unavailable(RETRY_AFTER)
         self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, _contained(work))
+        future = asyncio.get_running_loop().run_in_executor(self._pool, _contained(work, self._budget))
         future.add_done_callback(self._done)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._budget)
@@ -64,12 +69,17 @@ class Worker:
         self._pool.shutdown(wait=True)
 
 
-def _contained(work: Callable[[], T]) -> Callable[[], T]:
+def _contained(work: Callable[[], T], budget: float) -> Callable[[], T]:
     """A panic of a native engine is a BaseException, which no handler of a server catches: make it a fault."""
+    until = time.monotonic() + budget
 
     def contained() -> T:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise PassingFault("The time of this request ran out before a thread was free.")
         try:
-            return work()
+            with deadline.within(left - budget * (1 - OTHERS_SHARE)):
+                return work()
         except Exception:
             raise
         except BaseException as panic:  # noqa: BLE001 - raised again, as a fault

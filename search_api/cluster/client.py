@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -45,6 +46,8 @@ class Cluster:
         self._settings = settings
         self._security = security_of(settings)
         self._background = Background("ncrs-cluster", self._open, Nodes.close)
+        # Since when no node has answered anything; None while one does.
+        self.silent_since: datetime | None = None
 
     def __reduce__(self) -> tuple[type[Cluster], tuple[Settings]]:
         return Cluster, (self._settings,)
@@ -110,6 +113,10 @@ class Cluster:
             raise unavailable(UNREACHABLE) from None
         if outcome is None:
             raise unavailable(TOO_BUSY)
+        if outcome.status:
+            self.silent_since = None
+        elif self.silent_since is None:
+            self.silent_since = datetime.now(UTC)
         return answer_of(*outcome)
 
     async def _open(self) -> Nodes:

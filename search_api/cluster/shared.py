@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections import Counter
 
 from search_api.cluster.client import Cluster
 from search_api.settings import Settings
@@ -17,6 +18,7 @@ Key = tuple[object, ...]
 
 _lock = threading.Lock()
 _clusters: dict[Key, Cluster] = {}
+_held: Counter[Key] = Counter()
 
 
 def cluster_of(settings: Settings) -> Cluster:
@@ -32,10 +34,19 @@ def cluster_of(settings: Settings) -> Cluster:
         return found
 
 
-def close_cluster(settings: Settings) -> None:
-    """Close the connections of this cluster, if it was ever asked for; a later request opens new ones."""
+def hold(settings: Settings) -> Cluster:
+    """As ``cluster_of``, for an owner with a life of its own, who gives it back by ``let_go``."""
     with _lock:
-        found = _clusters.get(_key(settings))
+        _held[_key(settings)] += 1
+    return cluster_of(settings)
+
+
+def let_go(settings: Settings) -> None:
+    """Close the connections when the last owner goes; a later request opens new ones."""
+    key = _key(settings)
+    with _lock:
+        _held[key] -= 1
+        found = _clusters.get(key) if _held[key] <= 0 else None
     if found is not None:
         found.close()
 
@@ -59,6 +70,7 @@ def _forget() -> None:
     global _lock
     _lock = threading.Lock()
     _clusters.clear()
+    _held.clear()
 
 
 atexit.register(close_all)

@@ -5,19 +5,19 @@ Belongs here: the choice. Does not belong here: any engine.
 
 from __future__ import annotations
 
+from search_api.cluster.addresses import check, on_cluster
 from search_api.index.embedded import EmbeddedEngine
 from search_api.index.provider import IndexEngine
 from search_api.settings import Settings
-
-EMBEDDED = "embedded"
 
 
 def index_engine(settings: Settings) -> IndexEngine:
     """The engine the settings name: embedded, or OpenSearch at the addresses given instead.
 
-    Raises ConfigurationError when those are no addresses, once the cluster is asked.
+    Raises ConfigurationError for settings of index and records that are wrong, not safe, or contradict each other.
     """
-    if settings.index == EMBEDDED:
+    check(settings)
+    if not on_cluster(settings):
         return EmbeddedEngine()
     # Only who uses a cluster pays for its client: importing it takes a third of a second.
     from search_api.cluster.shared import cluster_of

@@ -14,12 +14,11 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from schemas.errors import NcrsError
 from schemas.generation import GenerationManifest
 from search_api.access.routes import open_to_all, requires
 from search_api.ops.catalogue import generations
 from search_api.ops.freshness import all_freshness
-from search_api.ops.health import Check, health, readiness
+from search_api.ops.health import Check, check_cluster, health, readiness, served
 from search_api.responses import plain
 from search_api.services import Services, services
 
@@ -34,7 +33,10 @@ async def livez() -> Response:
 
 @router.get("/readyz", summary="Can it answer", dependencies=[Depends(open_to_all("readyz"))])
 async def readyz(request: Request) -> Response:
-    """200 when a generation is open and the audit log can be written, else 503. Names no detail."""
+    """200 when a generation is open, the audit log can be written and the search cluster answers, else 503.
+
+    Names no detail.
+    """
     checks = await asyncio.to_thread(readiness, services(request))
     ready = all(check.ok for check in checks)
     states = {check.part: check.ok for check in checks}
@@ -65,7 +67,7 @@ async def metrics(request: Request) -> Response:
 
 @router.get("/api/freshness", summary="How fresh is each feed", dependencies=[Depends(requires("freshness"))])
 async def freshness(request: Request) -> Response:
-    """Per feed: as-at time, age against its limits, last extract, counts, refusals, what is served."""
+    """Per feed: as-at time, age against its limits, last extract, counts, refusals, what is served; and the index."""
     return plain(await asyncio.to_thread(freshness_report, services(request), datetime.now(UTC)))
 
 
@@ -78,15 +80,6 @@ async def list_generations(request: Request) -> Response:
     return plain({"served": manifest.generation if manifest else None, "generations": kept})
 
 
-def served(parts: Services) -> GenerationManifest | None:
-    """Manifest of the generation served; None when there is none."""
-    try:
-        with parts.generations.pin() as generation:
-            return generation.manifest
-    except NcrsError:
-        return None
-
-
 def freshness_report(parts: Services, now: datetime) -> dict[str, Any]:
     """The report of all feeds at a moment: what was delivered beside what is served."""
     manifest = served(parts)
@@ -94,7 +87,20 @@ def freshness_report(parts: Services, now: datetime) -> dict[str, Any]:
         {**item.document(), "served": _served(manifest, item.feed.name, now)}
         for item in all_freshness(parts.ledger, now)
     ]
-    return {"now": now.isoformat(), "generation": manifest.generation if manifest else None, "feeds": feeds}
+    return {
+        "now": now.isoformat(),
+        "generation": manifest.generation if manifest else None,
+        "index": _index(parts),
+        "feeds": feeds,
+    }
+
+
+def _index(parts: Services) -> dict[str, Any]:
+    """Whether the index can be asked: data nobody can reach is not fresh."""
+    found = check_cluster(parts)
+    if not found:
+        return {"engine": "embedded"}
+    return {"engine": "opensearch", **found[0].detail}
 
 
 def _served(manifest: GenerationManifest | None, feed: str, now: datetime) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.errors import NcrsError
 from schemas.feeds import FEEDS
+from schemas.generation import GenerationManifest
 from search_api.access.audit_store import read_head
 from search_api.ops.database import write_connection
 from search_api.services import Services
@@ -68,9 +69,28 @@ def check_ledger(parts: Services) -> Check:
     return Check("ledger", True, {"deliveries": counts})
 
 
+def check_cluster(parts: Services) -> list[Check]:
+    """Whether the search cluster can answer from what is served; nothing for an embedded index."""
+    if parts.watch is None:
+        return []
+    from search_api.cluster.condition import wanted_of
+
+    found = parts.watch.look(wanted_of(served(parts)))
+    return [Check("cluster", not found.reason, found.document())]
+
+
+def served(parts: Services) -> GenerationManifest | None:
+    """Manifest of the generation served; None when there is none."""
+    try:
+        with parts.generations.pin() as generation:
+            return generation.manifest
+    except NcrsError:
+        return None
+
+
 def readiness(parts: Services) -> list[Check]:
-    """What an answer needs: a generation, and an audit log that can be written."""
-    return [check_generation(parts), check_audit(parts)]
+    """What an answer needs: a generation, an audit log that can be written, and the cluster if there is one."""
+    return [check_generation(parts), check_audit(parts), *check_cluster(parts)]
 
 
 def health(parts: Services) -> list[Check]:

@@ -28,6 +28,11 @@ class Metrics:
         self.in_flight = Gauge("ncrs_http_in_flight", "Requests being answered.", registry=self.registry)
         self.shed = self._counter("ncrs_shed", "Requests refused because all threads were busy.")
         self.overdue = self._counter("ncrs_overdue", "Requests that ran out of their time budget.")
+        self.cluster_refused = self._counter(
+            "ncrs_cluster_refused",
+            "Requests not answered because the search cluster gave no whole answer.",
+            ("reason",),
+        )
         self.unexpected = self._counter("ncrs_unexpected_errors", "Errors nobody expected.", ("route",))
         self.candidates = self._histogram("ncrs_search_candidates", "Candidates compared.", COUNTS, ("mode",))
         self.matches = self._histogram("ncrs_search_matches", "Patients matched.", COUNTS, ("mode",))
