@@ -1,4 +1,4 @@
-"""``make bench``: the whole way and the service at one size; writes the figures and the page.
+"""``make bench``: the whole way and the service at one size, the engines side by side; writes figures and page.
 
 Belongs here: the order of the benchmarks. Does not belong here: how each is measured.
 Example: python -m tests.performance --patients 100000
@@ -7,30 +7,25 @@ Example: python -m tests.performance --patients 100000
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.performance import audit, bench_matching, served, way
-from tests.performance.figures import Figure, hardware, write
+from tests.performance import audit, bench_matching, bench_opensearch, served, way
+from tests.performance.figures import Figure, hardware
+from tests.performance.node import a_node
+from tests.performance.page import write
+from tests.performance.place import bench_home
 
-SPARE_BYTES_PER_PATIENT = 20_000
+# The engines are put side by side at this size too, to see how they grow.
+SMALL = 100_000
 
 
 def main() -> None:
     """Measures, printing each figure as it comes, then writes them."""
     options = _options()
     print(hardware(), flush=True)
-    home = options.home or Path(tempfile.mkdtemp(prefix="ncrs-bench-"))
-    if shutil.disk_usage(home).free < options.patients * SPARE_BYTES_PER_PATIENT:
-        sys.exit(f"Too little disk free in {home}. Free some, or name another folder with --home.")
-    try:
+    with bench_home(options.home, options.patients) as home:
         measured = [_shown(figure) for figure in _figures(home, options)]
-    finally:
-        if options.home is None:
-            shutil.rmtree(home, ignore_errors=True)
     if not options.dry:
         write(measured, seed=options.seed)
 
@@ -49,12 +44,22 @@ def _figures(home: Path, options: argparse.Namespace) -> Iterator[Figure]:
     yield from way.figures(home, options.patients, options.seed)
     yield from bench_matching.figures(home, size)
     yield from served.figures(home, size)
+    yield from _engines(home, options)
     yield from audit.figures(home / "bench-audit")
 
 
+def _engines(home: Path, options: argparse.Namespace) -> Iterator[Figure]:
+    """Embedded, ours on OpenSearch and the plain one, over the people of the whole run and over fewer."""
+    with a_node(home) as url:
+        if options.patients > SMALL:
+            small = home / "small"
+            way.extract(small, SMALL, options.seed)
+            yield from bench_opensearch.figures(small, way.label(SMALL), url)
+        yield from bench_opensearch.figures(home, way.label(options.patients), url)
+
+
 def _shown(figure: Figure) -> Figure:
-    must = "" if figure.must is None else f"  (promise {figure.must:g}: {figure.verdict})"
-    print(f"{figure.name:44} {figure.value:12.4g} {figure.unit}{must}", flush=True)
+    print(figure.line, flush=True)
     return figure
 
 

@@ -28,17 +28,26 @@ MILLION = 1_000_000
 def figures(folder: Path, *, events: int = 4_000, checked: int = 200_000) -> Iterator[Figure]:
     """Measures in two new folders below ``folder``; ``checked`` events are scaled to one million."""
     latencies, seconds = _write(folder / "written", events)
-    yield Figure("audit_rate", events / seconds, "events/s", f"durable access events, {WRITERS} writers", 500, True)
     yield Figure(
-        "audit_p50", latencies[len(latencies) // 2] * 1e3, "ms", f"event durable, median, {WRITERS} writers", 10
+        "bench.audit.rate_per_s", events / seconds, "events/s", f"durable access events, {WRITERS} writers", 500, True
     )
     yield Figure(
-        "audit_p99", latencies[int(len(latencies) * 0.99)] * 1e3, "ms", f"event durable, p99, {WRITERS} writers"
+        "bench.audit.p50_ms",
+        latencies[len(latencies) // 2] * 1e3,
+        "ms",
+        f"event durable, median, {WRITERS} writers",
+        10,
     )
     yield Figure(
-        "audit_verify", _check(folder / "checked", checked) * MILLION / checked, "s", "check of 1 M events", 60
+        "bench.audit.p99_ms",
+        latencies[int(len(latencies) * 0.99)] * 1e3,
+        "ms",
+        f"event durable, p99, {WRITERS} writers",
     )
-    yield Figure("gate_p50", _gate() * 1e6, "µs", "token known, role chosen, policy decided", 1_000)
+    yield Figure(
+        "bench.audit.verify_s", _check(folder / "checked", checked) * MILLION / checked, "s", "check of 1 M events", 60
+    )
+    yield Figure("bench.gate.p50_us", _gate() * 1e6, "µs", "token known, role chosen, policy decided", 1_000)
 
 
 def _write(folder: Path, events: int) -> tuple[list[float], float]:

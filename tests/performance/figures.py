@@ -1,6 +1,6 @@
-"""Figures: a name, a value, a unit; kept in ``docs/figures.json``, shown in ``docs/performance.md``.
+"""Figures: a name, a value, a unit, and under which conditions; kept in ``docs/figures.json``.
 
-Belongs here: the store of figures and the page made from it. Does not belong here: measuring.
+Belongs here: the store of figures. Does not belong here: measuring, the page (``page.py``).
 """
 
 from __future__ import annotations
@@ -8,14 +8,20 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "docs" / "figures.json"
 PAGE = ROOT / "docs" / "performance.md"
+# Names are steady: other pages, and whoever draws a line over releases, refer to them.
+NAME = re.compile(r"bench(\.[a-z0-9_]+){2,}")
+
+Store = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,10 @@ class Figure:
     must: float | None = None
     more_is_better: bool = False
 
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name} is not a name of a figure: bench, then small words parted by dots.")
+
     @property
     def verdict(self) -> str:
         """Whether the promise holds; empty where there is none."""
@@ -36,6 +46,12 @@ class Figure:
             return ""
         good = self.value >= self.must if self.more_is_better else self.value <= self.must
         return "met" if good else "**missed**"
+
+    @property
+    def line(self) -> str:
+        """As printed while measuring."""
+        must = "" if self.must is None else f"  (promise {self.must:g}: {self.verdict})"
+        return f"{self.name:52} {self.value:12.4g} {self.unit}{must}"
 
 
 def hardware() -> str:
@@ -57,37 +73,23 @@ def commit() -> str:
     return run.stdout.strip() or "unknown"
 
 
-def write(figures: Iterable[Figure], *, seed: int) -> None:
-    """Replaces the figures of these names in the store and makes the page anew."""
-    store = json.loads(STORE.read_text()) if STORE.exists() else {}
+def stored() -> dict[str, dict[str, Any]]:
+    """Every figure kept, by name."""
+    loaded: dict[str, dict[str, Any]] = json.loads(STORE.read_text()) if STORE.exists() else {}
+    return loaded
+
+
+def keep(figures: Iterable[Figure], *, seed: int) -> dict[str, dict[str, Any]]:
+    """Replace the figures of these names in the store, with the conditions of now; the whole store."""
+    store = stored()
     conditions = {"hardware": hardware(), "commit": commit(), "seed": seed}
     for figure in figures:
         store[figure.name] = {**asdict(figure), **conditions}
-    STORE.write_text(json.dumps(dict(sorted(store.items())), indent=1) + "\n")
-    PAGE.write_text(page(store))
+    store = dict(sorted(store.items()))
+    STORE.write_text(json.dumps(store, indent=1) + "\n")
+    return store
 
 
-def page(store: dict[str, dict[str, object]]) -> str:
-    """The report as Markdown; every row comes from the store."""
-    lines = [
-        "# Performance",
-        "",
-        "Written by `make bench` from `docs/figures.json`. Times are of one run on the hardware named; machines are shared,",
-        "so read them as an order of size. A promise is what the project set itself; a missed one stays in the table.",
-        "",
-    ]
-    groups: dict[str, list[dict[str, object]]] = {}
-    for row in store.values():
-        groups.setdefault(f"{row['hardware']}; commit {row['commit']}; seed {row['seed']}", []).append(row)
-    for conditions, rows in groups.items():
-        lines += [f"## {conditions}", "", "| figure | what | measured | promise | |", "| --- | --- | --- | --- | --- |"]
-        lines += [_row(row) for row in rows]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _row(row: dict[str, object]) -> str:
-    names = ("name", "value", "unit", "meaning", "must", "more_is_better")
-    figure = Figure(**{name: row[name] for name in names})  # type: ignore[arg-type]
-    must = "" if figure.must is None else f"{'≥' if figure.more_is_better else '≤'} {figure.must:g} {figure.unit}"
-    return f"| `{figure.name}` | {figure.meaning} | {figure.value:.4g} {figure.unit} | {must} | {figure.verdict} |"
+def figure_of(row: Mapping[str, Any]) -> Figure:
+    """A figure of the store, its conditions left out."""
+    return Figure(**{name: row[name] for name in ("name", "value", "unit", "meaning", "must", "more_is_better")})
