@@ -16,8 +16,8 @@ import polars as pl
 
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
-from search_api.index.parallel import end_with_parent
 from search_api.index.provider import checksum_of
+from search_api.index.workers import end_with_parent
 
 _WAITING_FRAMES = 2
 

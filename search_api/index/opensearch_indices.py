@@ -18,14 +18,7 @@ from uuid import uuid4
 from schemas.errors import ClusterUnavailable, GenerationError, PassingFault, PermanentFault, Refused
 from search_api.cluster.answers import NOT_FOUND, reason_of, unavailable
 from search_api.cluster.client import Answer, Cluster
-from search_api.index.opensearch_mapping import (
-    REOPENED,
-    Meta,
-    loading_settings,
-    mapping,
-    sentinel_line,
-    serving_settings,
-)
+from search_api.index.opensearch_form import REOPENED, Form, Meta, serving_settings
 from search_api.index.opensearch_reader import Held
 from search_api.index.sending import Sender
 from search_api.settings import Settings
@@ -55,10 +48,11 @@ class Found:
 
 
 class Indices:
-    """The indexes of one cluster, by concrete name."""
+    """The indexes of one cluster and one form, by concrete name."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, settings: Settings, form: Form) -> None:
         self.cluster = cluster
+        self.form = form
         self._settings = settings
 
     def look(self, name: str) -> Found | None:
@@ -77,10 +71,10 @@ class Indices:
 
     def make(self, name: str, home: str, build: str) -> Found:
         """A new, empty index, ready to be filled. Raises PermanentFault when the name is taken."""
-        meta = Meta(home, name, build, uuid4().hex)
+        meta = Meta(home, name, build, uuid4().hex, self.form.digest)
         body = {
-            "settings": loading_settings(self._settings.opensearch_shards),
-            "mappings": mapping(meta),
+            "settings": self.form.loading_settings(self._settings.opensearch_shards),
+            "mappings": self.form.mapping(meta),
             "aliases": {loading(name): {}},
         }
         answer = self.cluster.call("PUT", f"/{name}", body, budget=ADMIN_SECONDS)
@@ -97,7 +91,7 @@ class Indices:
             raise taken(name)
         _taken(answer)
         self.wait_for(name, "yellow")
-        return self._marked(self._look_again(name), Meta(home, name, build, uuid4().hex))
+        return self._marked(self._look_again(name), Meta(home, name, build, uuid4().hex, self.form.digest))
 
     def reopen(self, found: Found) -> Found:
         """An index of ours whose filling goes on: as when it was made."""
@@ -106,7 +100,7 @@ class Indices:
         self._settings_of(found.name, REOPENED)
         action = {"add": {"index": found.name, "alias": loading(found.name)}}
         _taken(self.cluster.repeat("POST", "/_aliases", {"actions": [action]}, budget=ADMIN_SECONDS))
-        return self._marked(found, replace(found.meta, finished=False, routes=()))
+        return self._marked(found, replace(found.meta, finished=False))
 
     def sender(self, name: str) -> Sender:
         """What sends documents into an index that is being filled."""
@@ -190,7 +184,7 @@ class Indices:
         """The index with this to say of itself, and one sentinel in each shard that proves it."""
         meta = replace(meta, routes=meta.routes or self._routes(found))
         self._say(found.name, meta)
-        self.sender(found.name).send([sentinel_line(meta, position) for position in range(found.shards)])
+        self.sender(found.name).send([self.form.sentinel_line(meta, position) for position in range(found.shards)])
         self.refresh(found.name)
         return replace(found, meta=meta)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import ClusterUnavailable, PermanentFault
-from search_api.cluster.answers import REFUSED_ACCOUNT, reason_of
+from search_api.cluster.answers import REFUSED_ACCOUNT
 from search_api.cluster.client import Answer, Cluster
 
 REQUEST_SECONDS = 60.0
@@ -58,6 +58,8 @@ class Sender:
                 left, outcome = self._once(waiting)
                 reason = "put_off"
             except ClusterUnavailable as error:
+                if error.reason == REFUSED_ACCOUNT:
+                    raise
                 left, outcome, reason = waiting, Outcome(), error.reason
             created, deleted = created + outcome.created, deleted + outcome.deleted
             if len(left) < len(waiting):
@@ -98,7 +100,7 @@ class Sender:
         kind = _type(answer.body) if isinstance(answer.body, dict) else ""
         if _passes(answer.status, kind):
             return lines, Outcome()
-        raise self._never(answer.status, kind if reason_of(answer) != REFUSED_ACCOUNT else "refused account")
+        raise self._never(answer.status, kind)
 
     def _never(self, status: int, kind: str) -> PermanentFault:
         """The type and the status only: the engine's texts quote documents."""
