@@ -1,4 +1,4 @@
-"""What holds for every test: the order in which they run, and nothing of the operator's settings.
+"""What holds for every test: the order in which they run, nothing of the operator's settings, one OpenSearch.
 
 Belongs here: hooks and fixtures that all tests share. Does not belong here: test data
 (``tests/lib/``), fixtures of one part.
@@ -10,9 +10,18 @@ with a printed seed (pytest-randomly), which also seeds ``random`` and numpy bef
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.lib import opensearch
+
+if TYPE_CHECKING:
+    from sandbox.opensearch.cluster import LocalCluster
+    from search_api.settings import Settings
+    from tests.lib.engines import EngineKind
 
 FOLDERS = (
     "unit",
@@ -27,6 +36,17 @@ FOLDERS = (
     "acceptance",
     "browser",
 )
+
+
+def pytest_configure() -> None:
+    """Before workers start: what they share of the run."""
+    opensearch.begin_run()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Also after Ctrl-C, when the workers have gone: stop what the run started."""
+    opensearch.end_run()
 
 
 def _rank(item: pytest.Item) -> int:
@@ -47,7 +67,63 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _no_operator_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's NCRS_* and DAGSTER_HOME must not reach a test, nor a test the developer's data."""
     for name in list(os.environ):
-        if name.startswith("NCRS_") and not name.startswith("NCRS_TEST_"):
+        if name.startswith("NCRS_") and not name.startswith(("NCRS_TEST_", "NCRS_CACHE")):
             monkeypatch.delenv(name)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+
+
+@pytest.fixture(scope="session")
+def opensearch_kind(opensearch_url: str) -> Iterator[EngineKind]:
+    """The engine in a cluster; every index made with it is removed at the end."""
+    from tests.lib.engines import EngineKind
+
+    kind = EngineKind("opensearch", opensearch_url)
+    yield kind
+    kind.clear()
+
+
+@pytest.fixture(scope="module", params=["embedded", "opensearch"])
+def engine_kind(request: pytest.FixtureRequest) -> EngineKind:
+    """Each engine in turn: whoever asks for it, runs over both."""
+    from tests.lib.engines import EMBEDDED
+
+    if request.param == EMBEDDED.name:
+        return EMBEDDED
+    found: EngineKind = request.getfixturevalue("opensearch_kind")
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(engine_kind: EngineKind) -> Settings:
+    """The settings of an API node that serves the cast's generation from this engine."""
+    from tests.lib.api import cast_home
+
+    return cast_home(engine_kind)
+
+
+@pytest.fixture(scope="session")
+def opensearch_url() -> str:
+    """The address of a real OpenSearch: of the run's one node, or ``OPENSEARCH_URL``."""
+    return opensearch.opensearch_address()
+
+
+@pytest.fixture
+def opensearch_prefix(opensearch_url: str) -> Iterator[str]:
+    """A prefix of index names for one test; what is made under it is removed afterwards."""
+    with opensearch.index_prefix(opensearch_url) as prefix:
+        yield prefix
+
+
+@pytest.fixture(scope="module")
+def opensearch_module_prefix(opensearch_url: str) -> Iterator[str]:
+    """The same for a whole module."""
+    with opensearch.index_prefix(opensearch_url) as prefix:
+        yield prefix
+
+
+@pytest.fixture(scope="module")
+def three_nodes() -> Iterator[LocalCluster]:
+    """Three nodes of a module's own, which it may kill."""
+    with opensearch.local_cluster(3) as cluster:
+        yield cluster

@@ -28,9 +28,11 @@ def main(order: dict[str, Any]) -> None:
         signal.signal(kind, signal.SIG_IGN)
     sys.stdout.write(f"{child.pid}\n")
     sys.stdout.flush()
-    threading.Thread(target=_until_alone, args=(child, order["remove"]), daemon=True).start()
+    alone = threading.Event()
+    threading.Thread(target=_until_alone, args=(child, alone), daemon=True).start()
     code = child.wait()
-    sys.stdout.flush()
+    if alone.is_set():
+        shutil.rmtree(order["remove"], ignore_errors=True)
     os._exit(code if code >= 0 else 128 - code)
 
 
@@ -49,13 +51,10 @@ def _start(order: dict[str, Any]) -> subprocess.Popen[bytes]:
         )
 
 
-def _until_alone(child: subprocess.Popen[bytes], remove: str | None) -> None:
+def _until_alone(child: subprocess.Popen[bytes], alone: threading.Event) -> None:
     sys.stdin.buffer.read()
+    alone.set()
     child.kill()
-    child.wait()
-    if remove:
-        shutil.rmtree(remove, ignore_errors=True)
-    os._exit(137)
 
 
 if __name__ == "__main__":

@@ -141,9 +141,10 @@ class Node:
             os.kill(self.pid, number)
 
     def tail(self) -> str:
-        """The last lines it wrote."""
-        lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:] if self.log.exists() else []
-        return "\n".join(f"    {line}" for line in lines)
+        """The last lines it wrote, without the places in its code."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        telling = [line for line in lines if not line.lstrip().startswith(("at ", "..."))]
+        return "\n".join(f"    {line}" for line in telling[-LAST_LINES:])
 
     def _gone(self) -> None:
         """Wait for its end, make sure of it, and forget the process."""

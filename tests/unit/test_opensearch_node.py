@@ -1,0 +1,208 @@
+"""What runs OpenSearch: which Java, the checked artefact, folders another user can reach, a node's life."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from sandbox.opensearch import artefact
+from sandbox.opensearch.artefact import LANGUAGES_MODULE, cache_folder, fetch
+from sandbox.opensearch.java import find_java, heap_of, options, read_java
+from sandbox.opensearch.node import Node, Plan, free_ports
+from sandbox.opensearch.room import Room, User, can_reach, node_user
+from schemas.errors import ConfigurationError, PermanentFault, Refused
+
+
+def _java(home: Path, version: str, modules: str = "java.base") -> Path:
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "java").touch()
+    (home / "release").write_text(f'JAVA_VERSION="{version}"\nMODULES="{modules}"\n')
+    return home
+
+
+def _archive(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small distribution where a user would put the real one, pinned in its stead."""
+    cache.mkdir()
+    path = cache / f"opensearch-{artefact.VERSION}.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in ("lib/a.jar", f"modules/{LANGUAGES_MODULE}/b.jar", "modules/reindex/c.jar"):
+            packed.writestr(f"opensearch-{artefact.VERSION}/{name}", name)
+    monkeypatch.setattr(artefact, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_the_cache_is_outside_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NCRS_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("NCRS_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "ncrs"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "ncrs"
+
+
+def test_the_artefact_is_unpacked_once_in_both_variants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    _archive(cache, monkeypatch)
+    whole = fetch(cache=cache)
+    assert (whole / "modules" / LANGUAGES_MODULE / "b.jar").is_file()
+    few = fetch(cache=cache, languages=False)
+    assert sorted(path.name for path in (few / "modules").iterdir()) == ["reindex"]
+    (cache / f"opensearch-{artefact.VERSION}.zip").unlink()
+    assert fetch(cache=cache) == whole
+    assert not list(cache.glob("unpacking-*"))
+
+
+def test_another_file_than_the_pinned_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    _archive(cache, monkeypatch)
+    monkeypatch.setattr(artefact, "SHA256", "0" * 64)
+    with pytest.raises(PermanentFault, match=r"not the file that is pinned.*OPENSEARCH_URL"):
+        fetch(cache=cache)
+    assert not [path for path in cache.iterdir() if path.is_dir()]
+
+
+def test_a_kill_while_unpacking_leaves_nothing_that_passes_for_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    _archive(cache, monkeypatch)
+    left = cache / "unpacking-killed"
+    (left / "unpacked" / f"opensearch-{artefact.VERSION}").mkdir(parents=True)
+    assert (fetch(cache=cache) / "lib" / "a.jar").is_file()
+    assert not left.exists()
+
+
+def test_a_new_enough_java_of_the_machine_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old, new = _java(tmp_path / "old", "17.0.9"), _java(tmp_path / "new", "21.0.1", "java.base jdk.incubator.vector")
+    monkeypatch.setenv("OPENSEARCH_JAVA_HOME", str(old))
+    monkeypatch.setenv("JAVA_HOME", str(new))
+    java = find_java()
+    assert (java.home, java.version, java.whole) == (new, 21, True)
+    assert "--add-modules=jdk.incubator.vector" in options(java, tmp_path, "1g", quick=False)
+
+
+def test_without_one_the_packaged_java_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPENSEARCH_JAVA_HOME", str(_java(tmp_path / "old", "17.0.9")))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nothing"))
+    java = find_java()
+    assert java.version >= 21
+    assert not java.whole
+    assert not any("incubator" in word for word in options(java, tmp_path, "1g", quick=True))
+    assert read_java(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("heap", ["", "1", "0g", "1t", "-Xmx1g", "1g -XX:x"])
+def test_a_heap_that_is_no_size_is_refused(heap: str) -> None:
+    with pytest.raises(ConfigurationError, match="512m or 1g"):
+        heap_of(heap)
+
+
+def test_a_closed_folder_on_the_way_is_seen(tmp_path: Path) -> None:
+    stranger = User(65533, 65533)
+    folder = tmp_path / "open" / "inside"
+    folder.mkdir(parents=True)
+    for step in (folder, *folder.parents):
+        if step.stat().st_uid == os.geteuid() and step.is_relative_to(tmp_path):
+            step.chmod(0o755)
+    reachable = can_reach(tmp_path, stranger)
+    assert can_reach(folder, stranger) == reachable
+    folder.parent.chmod(0o700)
+    assert not can_reach(folder, stranger)
+    assert can_reach(folder.parent, User(os.geteuid(), os.getegid())) or os.geteuid() == 0
+
+
+def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as held, Room() as room:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        with pytest.raises(Refused, match="is taken"):
+            Node(room, Plan(port=held.getsockname()[1])).start()
+
+
+@pytest.mark.slow
+def test_a_node_keeps_its_data_over_a_kill_and_a_stop(tmp_path: Path) -> None:
+    (tmp_path / "os").mkdir()
+    with Room() as room:
+        node = Node(room, Plan(data=tmp_path / "os", quick=True))
+        node.start()
+        node.wait_ready()
+        stored = httpx2.put(f"{node.address}/kept/_doc/1?refresh=true", json={"a": 1}, trust_env=False)
+        assert stored.is_success
+        node.kill()
+        assert not node.running
+        assert not node.answers()
+        node.start()
+        node.wait_ready()
+        assert httpx2.get(f"{node.address}/kept/_doc/1", trust_env=False).json()["_source"] == {"a": 1}
+        _pauses(node)
+        node.stop()
+        assert not node.running
+    assert not room.folder.exists()
+    assert node.data.exists()
+
+
+def _pauses(node: Node) -> None:
+    node.pause()
+    assert not node.answers(timeout_s=0.5)
+    assert node.running
+    node.resume()
+    assert node.answers()
+
+
+@pytest.mark.slow
+def test_a_node_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "opensearch", "--port", str(port), "--heap", "512m", "--quick"],
+        stderr=subprocess.PIPE,
+    )
+    assert parent.stderr is not None
+    told = iter(parent.stderr.readline, b"")
+    folder = Path(next(line for line in told if b"data in" in line).split(b"data in ")[1].split()[0].decode())
+    assert any(b"OpenSearch answers" in line for line in told)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stderr.close()
+    deadline = time.monotonic() + 20
+    while (_answers(port) or folder.exists()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _answers(port)
+    assert not folder.exists()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}", timeout=1.0, trust_env=False).is_success
+    except httpx2.TransportError:
+        return False
+
+
+def test_what_a_failed_start_said_is_in_the_error(tmp_path: Path) -> None:
+    with Room() as room:
+        node = Node(room, Plan(quick=True, settings={"no.such.setting": "1", "discovery.type": "single-node"}))
+        node.start()
+        with pytest.raises(PermanentFault, match=r"(?s)ended while starting.*no\.such\.setting.*OPENSEARCH_URL"):
+            node.wait_ready()
+        node.stop()
+
+
+def test_root_gives_the_node_to_another_user() -> None:
+    user = node_user()
+    assert (user is None) == (os.geteuid() != 0)
+    assert user is None or user.uid != 0
+
+
+def test_the_run_shares_one_node(opensearch_url: str, opensearch_prefix: str) -> None:
+    made = httpx2.put(f"{opensearch_url}/{opensearch_prefix}one", trust_env=False)
+    assert made.is_success
