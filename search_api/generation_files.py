@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -132,6 +132,12 @@ def generation_number(name: str) -> int | None:
     """The leading number of a generation's name (``000007-1a2b3c4d``), or None for other names."""
     head, dash, tail = name.partition("-")
     return int(head) if dash and tail and head.isdecimal() else None
+
+
+def lower(names: Sequence[str], name: str) -> list[str]:
+    """Those of some generations with a lower number than ``name``, newest first; ``names`` are in ascending order."""
+    top = generation_number(name)
+    return [each for each in reversed(names) if top is not None and (generation_number(each) or 0) < top]
 
 
 def folders(generations: Path) -> list[Path]:

@@ -12,9 +12,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
-from schemas.errors import GenerationError
+from schemas.errors import ConfigurationError
 from schemas.generation import CURRENT_NAME, FREQUENCIES_NAME, REPLICA_NAME, CurrentGeneration
 from search_api import generation_files as files
+from search_api.cluster.source import ClusterSource
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexEngine
 from search_api.opened import Generation, check_counts, check_engine, check_index_content, check_same_index
@@ -114,7 +115,7 @@ class FolderSource:
 
     def before(self, name: str) -> list[str]:
         """Folders with a lower number."""
-        return lower([path.name for path in files.folders(self._folder)], name)
+        return files.lower([path.name for path in files.folders(self._folder)], name)
 
 
 def open_generation(folder: Path, engine: IndexEngine, memory_gb: float = 1.0) -> Generation:
@@ -137,14 +138,13 @@ def open_generation(folder: Path, engine: IndexEngine, memory_gb: float = 1.0) -
         return generation
 
 
-def lower(names: list[str], name: str) -> list[str]:
-    """Those of the names with a lower number than ``name``, newest first; ``names`` are in ascending order."""
-    top = files.generation_number(name)
-    if top is None:
-        raise GenerationError("The marker names no generation.", remedy="Point it at one with ncrs rollback --to.")
-    return [each for each in reversed(names) if (files.generation_number(each) or 0) < top]
-
-
 def generation_source(settings: Settings, engine: IndexEngine) -> GenerationSource:
-    """The source that the settings name."""
-    return FolderSource(settings, engine)
+    """The source that the settings name. Raises ConfigurationError for records without a cluster."""
+    if settings.records == "duckdb":
+        return FolderSource(settings, engine)
+    if settings.index == "embedded":
+        raise ConfigurationError(
+            "Records are to be read from a cluster, but NCRS_INDEX names none.",
+            remedy="Set NCRS_INDEX to the addresses of the cluster, or NCRS_RECORDS to duckdb.",
+        )
+    return ClusterSource(settings, engine)
