@@ -1,4 +1,4 @@
-"""The API of the cast, opened once a test module."""
+"""The API of the cast, opened once a test module and engine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from search_api.settings import Settings
 from tests.lib.api import Api
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def api(tmp_path_factory: pytest.TempPathFactory, served: Settings) -> Iterator[Api]:
     """The API over the cast's generation, with an audit log of its own."""
-    with Api(tmp_path_factory.mktemp("audit")) as opened:
+    with Api(tmp_path_factory.mktemp("audit"), served) as opened:
         yield opened

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from search_api.settings import Settings
 from tests.lib import cast
 from tests.lib.api import BASE, SIGNER, Api
 from tests.lib.tokens import ORGANISATION, ROLE_ID, USER_ID, bearer
@@ -58,9 +59,9 @@ def test_a_query_never_enters_the_log(api: Api) -> None:
         assert value not in kept
 
 
-def test_events_and_answers_agree(tmp_path: Path) -> None:
+def test_events_and_answers_agree(tmp_path: Path, served: Settings) -> None:
     """X6: one event an answer that shows or may show a patient, refusals included."""
-    with Api(tmp_path) as fresh:
+    with Api(tmp_path, served) as fresh:
         fresh.search(family="Smith", birthdate="2010-10-22")
         fresh.get(f"/Patient/{cast.JANE}")
         fresh.get(f"/Patient/{cast.UNKNOWN}")
@@ -76,9 +77,9 @@ def test_events_and_answers_agree(tmp_path: Path) -> None:
     ["/Patient?family=Smith&birthdate=2010-10-22", f"/Patient/{cast.JANE}", f"/Patient/{cast.CARED}/RelatedPerson",
      f"/Patient/{cast.JANE}/$everything"],
 )  # fmt: skip
-def test_nothing_is_shown_when_the_log_cannot_be_written(tmp_path: Path, path: str) -> None:
+def test_nothing_is_shown_when_the_log_cannot_be_written(tmp_path: Path, served: Settings, path: str) -> None:
     """R5: the table is gone, so no event can be durable."""
-    with Api(tmp_path, audit_timeout=2.0) as broken:
+    with Api(tmp_path, served, audit_timeout=2.0) as broken:
         assert broken.get(path.replace("Smith", "Nobody")).status_code == 200
         with broken.services.audit.engine.begin() as connection:
             connection.execute(text("ALTER TABLE access_event RENAME TO gone"))

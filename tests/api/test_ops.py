@@ -12,19 +12,22 @@ from search_api.access.routes import check_routes
 from search_api.capability import INTERACTIONS
 from tests.lib import cast
 from tests.lib.api import BASE, SIGNER, Api
+from tests.lib.engines import EngineKind
 from tests.lib.tokens import MONITOR, bearer
 
 Json = dict[str, Any]
 
 
-def test_probes_are_open(api: Api) -> None:
+def test_probes_are_open(api: Api, engine_kind: EngineKind) -> None:
     assert api.send("GET", "/livez", headers={}).json() == {"status": "alive"}
     ready = api.send("GET", "/readyz", headers={})
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "generation": True, "audit": True})
+    parts = {"generation": True, "audit": True} | ({"cluster": True} if engine_kind.in_cluster else {})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", **parts})
 
 
-def test_not_ready_without_a_generation(tmp_path: Path) -> None:
-    with Api(tmp_path, home=tmp_path / "empty") as bare:
+def test_not_ready_without_a_generation(tmp_path: Path, engine_kind: EngineKind) -> None:
+    nothing = engine_kind.building(tmp_path / "empty")
+    with Api(tmp_path, nothing) as bare:
         ready = bare.send("GET", "/readyz", headers={})
         assert (ready.status_code, ready.json()["generation"]) == (503, False)
         answer = bare.get(f"/Patient/{cast.JANE}")
@@ -41,11 +44,11 @@ def test_ops_routes_are_for_ops(api: Api, path: str) -> None:
     assert api.send("GET", path, SIGNER.application()).status_code == 403
 
 
-def test_health(api: Api) -> None:
+def test_health(api: Api, engine_kind: EngineKind) -> None:
     body = api.send("GET", "/healthz", SIGNER.ops()).json()
     assert body["status"] == "healthy"
     parts = {part["part"]: part for part in body["parts"]}
-    assert set(parts) == {"generation", "audit", "ledger"}
+    assert set(parts) == {"generation", "audit", "ledger"} | ({"cluster"} if engine_kind.in_cluster else set())
     assert parts["generation"]["rows"]["replica__pds_patient"] > 60
 
 

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 
 from schemas.feeds import SCR_SUMMARY
-from search_api.replica import ReplicaReader
+from search_api.settings import Settings
 from tests.lib import cast
 from tests.lib.api import SIGNER, Api
 from tests.lib.tokens import role
@@ -180,10 +180,10 @@ def test_masked(api: Api) -> None:
 def test_failed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """One service cannot be read: the others are shown, and nothing is said to be absent."""
 
-    def broken(_self: ReplicaReader, _number: int) -> None:
+    def broken(_self: object, _number: int) -> None:
         raise OSError("a value that must not be shown")
 
-    monkeypatch.setattr(ReplicaReader, "summary", broken)
+    monkeypatch.setattr(api.records, "summary", broken)
     body = everything(api, cast.JANE)
     assert states(sections(body)["scr"]) == ["failed"]
     assert kinds(body)[1] == "Patient"
@@ -213,8 +213,8 @@ def test_stale_and_masked_are_both_said(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("later")
-def test_stale_data_is_refused_where_the_settings_say_so(tmp_path: Path) -> None:
-    with Api(tmp_path, hard_limit_refuses=True) as strict:
+def test_stale_data_is_refused_where_the_settings_say_so(tmp_path: Path, served: Settings) -> None:
+    with Api(tmp_path, served, hard_limit_refuses=True) as strict:
         token = SIGNER.clinician()
         body = everything(strict, cast.JANE, token)
         assert states(sections(body)["scr"]) == ["stale"]

@@ -18,8 +18,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from search_api.settings import Settings
 from tests.lib import cast
-from tests.lib.api import BASE, SIGNER, cast_home
+from tests.lib.api import BASE, SIGNER
 from tests.lib.house import ROOT
 from tests.lib.key_server import key_server
 from tests.lib.tokens import bearer
@@ -35,12 +36,12 @@ def free_port() -> int:
 class Server:
     """One uvicorn process and what it wrote."""
 
-    def __init__(self, folder: Path, keys: str) -> None:
+    def __init__(self, folder: Path, served: Settings, keys: str) -> None:
         self.port = free_port()
         self.log = folder / "server.log"
         environment = {
             **os.environ,
-            "NCRS_HOME": str(cast_home()),
+            **{f"NCRS_{name.upper()}": str(value) for name, value in served.model_dump(exclude_unset=True).items()},
             "NCRS_AUDIT_DB": f"sqlite:///{folder / 'audit.db'}",
             "NCRS_JWKS_URL": keys,
             "NCRS_LOG_LEVEL": "DEBUG",
@@ -73,9 +74,9 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, served: Settings) -> Iterator[Server]:
     with key_server(SIGNER.jwks()) as keys:
-        running = Server(tmp_path_factory.mktemp("serve"), keys.url)
+        running = Server(tmp_path_factory.mktemp("serve"), served, keys.url)
         try:
             running.wait()
             yield running

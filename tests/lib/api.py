@@ -3,7 +3,8 @@
 Belongs here: extracts of the cast through landing, validation, replica, index and publication, and a
 client with tokens of a real key pair and a real gate. Does not belong here: what is asked.
 
-The generation is built once a test process; every ``Api`` has its own audit log and settings.
+The generation is built once a test process and engine; every ``Api`` has its own audit log and settings. Over
+OpenSearch it is a node with an empty home, which reads index and records from the cluster (``engines.py``).
 """
 
 from __future__ import annotations
@@ -34,13 +35,15 @@ from search_api.access.audit_store import EVENTS
 from search_api.access.gate import AccessGate
 from search_api.app import create_app
 from search_api.generations import Generations
-from search_api.index.embedded import EmbeddedEngine
+from search_api.index.engines import index_engine
 from search_api.matching.matcher import Matcher
 from search_api.ops.database import control_engine
 from search_api.ops.ledger import Ledger
+from search_api.records import RecordsReader
 from search_api.services import Services
 from search_api.settings import Settings
 from tests.lib import cast
+from tests.lib.engines import EMBEDDED, EngineKind
 from tests.lib.extracts import Delivery, no_opinion
 from tests.lib.tokens import Signer, bearer
 
@@ -75,9 +78,12 @@ def deliver(drop: Path, feed: str, lines: list[Json], sequence: int = 1) -> None
     Delivery({"rows.ndjson": content}, manifest, feed, source, sequence).write(drop)
 
 
-def build_home(home: Path, **lines: list[Json]) -> Settings:
-    """A home with a published generation of these lines, feed by feed. Every line must be accepted."""
-    settings = Settings(home=home)
+def build_home(home: Path, kind: EngineKind = EMBEDDED, **lines: list[Json]) -> Settings:
+    """Publish a generation of these lines, feed by feed; the settings of an API node that serves it.
+
+    Every line must be accepted.
+    """
+    settings = kind.building(home)
     stores = Stores(home, settings.drop_folder)
     ledger = Ledger(control_engine(settings.control_url))
     for feed in FEEDS:
@@ -87,36 +93,37 @@ def build_home(home: Path, **lines: list[Json]) -> Settings:
         for entry in validate(stores, ledger, settings, feed, auditor=no_opinion):
             assert (entry.outcome, entry.quarantined) == ("accepted", 0), (feed, entry.code, entry.rule, entry.text)
     build_and_publish(builder(stores, ledger, settings, "test"), "api-tests", "a test")
-    return settings
+    return kind.serving(settings, home / "node")
 
 
 @cache
-def cast_home() -> Path:
-    """The home of the cast's generation; made once, removed when the process ends."""
+def cast_home(kind: EngineKind = EMBEDDED) -> Settings:
+    """The settings of a node that serves the cast's generation; made once an engine, removed when the process ends."""
     home = Path(tempfile.mkdtemp(prefix="ncrs-cast-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    build_home(
+    return build_home(
         home,
+        kind,
         pds_patient=cast.patients(),
         pds_number_change=cast.number_changes(),
         scr_summary=cast.summaries(),
     )
-    return home
 
 
 class Api:
     """The API in process. Use as a context manager; ``folder`` holds its audit log.
 
-    ``home`` is a folder with a published generation, the cast's by default; settings may be changed.
+    ``served`` are the settings of a node with a published generation, the cast's of the embedded engine by
+    default; ``changes`` replace single ones.
     """
 
-    def __init__(self, folder: Path, home: Path | None = None, **settings: Any) -> None:
-        audit_db = f"sqlite:///{folder / 'audit.db'}"
-        self.settings = Settings(home=home or cast_home(), **{"audit_db": audit_db, **settings})
+    def __init__(self, folder: Path, served: Settings | None = None, **changes: Any) -> None:
+        given = (served or cast_home()).model_dump(exclude_unset=True)
+        self.settings = Settings(**{**given, "audit_db": f"sqlite:///{folder / 'audit.db'}", **changes})
         audit = AuditLog(self.settings)
         self.services = Services(
             settings=self.settings,
-            generations=Generations(self.settings, EmbeddedEngine()),
+            generations=Generations(self.settings, index_engine(self.settings)),
             matcher=Matcher(),
             gate=AccessGate(self.settings, audit=audit, keys=SIGNER.key_store(self.settings)),
             audit=audit,
@@ -157,6 +164,12 @@ class Api:
     def search(self, token: str | None = None, **params: Any) -> httpx2.Response:
         """A patient search; write ``address_postalcode`` for ``address-postalcode`` and so on."""
         return self.send("GET", f"{BASE}/Patient", token, params=query(params))
+
+    @property
+    def records(self) -> type[RecordsReader]:
+        """The class that reads the records of this API, for a test that breaks it."""
+        with self.services.generations.pin() as generation:
+            return type(generation.replica)
 
     def events(self) -> list[Json]:
         """The audit log so far, oldest first."""

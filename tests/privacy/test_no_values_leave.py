@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from search_api import logging
-from search_api.replica import ReplicaReader
+from search_api.settings import Settings
 from tests.lib import resources
 from tests.lib.api import BASE, SIGNER, Api, build_home
+from tests.lib.engines import EngineKind
 from tests.lib.summaries import scr_bundle
 from tests.lib.tokens import bearer
 
@@ -67,8 +68,8 @@ def marked_summary() -> Json:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generation that holds the marked patient."""
+def served(tmp_path_factory: pytest.TempPathFactory, engine_kind: EngineKind) -> Settings:
+    """A node that serves a generation with the marked patient."""
     folder = tmp_path_factory.mktemp("marked")
     related = [resources.related_person(OTHER, name=[resources.name(RECORD["related"])])]
     patient = {
@@ -85,16 +86,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "permission": "Ask",
         "payload": marked_summary(),
     }
-    build_home(folder, pds_patient=[patient], scr_summary=[summary])
-    return folder
+    return build_home(folder, engine_kind, pds_patient=[patient], scr_summary=[summary])
 
 
 @pytest.fixture
-def api(home: Path, tmp_path: Path) -> Iterator[Api]:
+def api(served: Settings, tmp_path: Path) -> Iterator[Api]:
     """The API with logs as in production, everything the other loggers say included."""
     stdlib_logging.getLogger().setLevel(stdlib_logging.DEBUG)
     logging.configure("DEBUG")
-    with Api(tmp_path, home=home) as opened:
+    with Api(tmp_path, served) as opened:
         yield opened
 
 
@@ -136,7 +136,7 @@ def ask_everything(api: Api) -> list[Any]:
     ]
 
 
-def broken(_self: ReplicaReader, *_arguments: Any) -> Any:
+def broken(_self: object, *_arguments: Any) -> Any:
     """An error whose text holds values of the record: what a library's error may do."""
     raise ValueError(" ".join(RECORD.values()) + NUMBER)
 
@@ -162,7 +162,7 @@ def test_logs_metrics_and_errors(
     caplog.set_level(stdlib_logging.DEBUG)
     responses = ask_everything(api)
     for method in ("patient", "patients", "summary"):
-        monkeypatch.setattr(ReplicaReader, method, broken)
+        monkeypatch.setattr(api.records, method, broken)
     responses += ask_everything(api)
     monkeypatch.undo()
     failures = [response for response in responses if response.status_code >= 500]
@@ -186,7 +186,7 @@ def test_logs_metrics_and_errors(
 def test_an_unexpected_error_says_only_its_id(
     api: Api, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ReplicaReader, "patient", broken)
+    monkeypatch.setattr(api.records, "patient", broken)
     response = api.get(f"/Patient/{NUMBER}")
     assert response.status_code == 500
     issue = response.json()["issue"][0]

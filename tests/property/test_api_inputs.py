@@ -115,8 +115,8 @@ def test_summary_parameters_are_read_or_refused(sent: list[tuple[str, str]]) -> 
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with Api(tmp_path_factory.mktemp("audit")) as opened:
+def api(tmp_path_factory: pytest.TempPathFactory, served: Settings) -> Iterator[Api]:
+    with Api(tmp_path_factory.mktemp("audit"), served) as opened:
         yield opened
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from search_api.settings import Settings
 from tests.lib import cast
 from tests.lib.api import BASE, SIGNER, Api, query
 from tests.lib.tokens import bearer
@@ -23,8 +24,8 @@ FULL_URL = "https://api.service.nhs.uk/personal-demographics/FHIR/R4/Patient/"
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with Api(tmp_path_factory.mktemp("audit")) as opened:
+def api(tmp_path_factory: pytest.TempPathFactory, served: Settings) -> Iterator[Api]:
+    with Api(tmp_path_factory.mktemp("audit"), served) as opened:
         yield opened
 
 
