@@ -12,10 +12,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
-from schemas.errors import ConfigurationError
 from schemas.generation import CURRENT_NAME, FREQUENCIES_NAME, REPLICA_NAME, CurrentGeneration
 from search_api import generation_files as files
-from search_api.cluster.source import ClusterSource
+from search_api.cluster.addresses import check
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexEngine
 from search_api.opened import Generation, check_counts, check_engine, check_index_content, check_same_index
@@ -139,12 +138,11 @@ def open_generation(folder: Path, engine: IndexEngine, memory_gb: float = 1.0) -
 
 
 def generation_source(settings: Settings, engine: IndexEngine) -> GenerationSource:
-    """The source that the settings name. Raises ConfigurationError for records without a cluster."""
+    """The source that the settings name. Raises ConfigurationError for records in a cluster that is not set up."""
     if settings.records == "duckdb":
         return FolderSource(settings, engine)
-    if settings.index == "embedded":
-        raise ConfigurationError(
-            "Records are to be read from a cluster, but NCRS_INDEX names none.",
-            remedy="Set NCRS_INDEX to the addresses of the cluster, or NCRS_RECORDS to duckdb.",
-        )
+    check(settings)
+    # Only who uses a cluster pays for its client: importing it takes a third of a second.
+    from search_api.cluster.source import ClusterSource
+
     return ClusterSource(settings, engine)
