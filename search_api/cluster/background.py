@@ -4,11 +4,13 @@ Belongs here: the thread, handing work over, the end, and forks. Does not belong
 
 A child process made by fork has the object and not the thread, and sockets that are the parent's: it
 forgets both (never closing them: that would speak on the parent's connections) and starts anew.
+When the process ends, whatever still runs is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
 import os
 import threading
@@ -115,9 +117,15 @@ def _forget_all() -> None:
         background.forget()
 
 
+def _close_all() -> None:
+    for background in list(_all):
+        background.close()
+
+
 _all: weakref.WeakSet[Background[Any]] = weakref.WeakSet()
 # Kept for good, so that nothing collects and thereby closes what belongs to the parent.
 _abandoned: list[_Running[Any]] = []
 
+atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all)

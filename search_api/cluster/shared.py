@@ -1,12 +1,11 @@
 """The one cluster of a process: index, records and catalogue ask the same connections.
 
-Belongs here: one ``Cluster`` for each set of settings values, its end with the process, and what a
-forked child must forget. Does not belong here: the client (``client.py``).
+Belongs here: one ``Cluster`` for each set of settings values, and who still needs it. Does not belong
+here: the client (``client.py``), the end of the process (``background.py``).
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 from collections import Counter
@@ -65,14 +64,11 @@ def _key(settings: Settings) -> Key:
     return (settings.index, settings.search_deadline_ms, *(getattr(settings, name) for name in names))
 
 
-def _forget() -> None:
-    """After a fork: the threads and sockets of the parent are not ours, and its lock may be held."""
+def _unlock() -> None:
+    """After a fork another thread of the parent may hold the lock for ever; the clusters look after themselves."""
     global _lock
     _lock = threading.Lock()
-    _clusters.clear()
-    _held.clear()
 
 
-atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_unlock)
