@@ -12,6 +12,9 @@ SEED ?= 1
 PORT ?= 8000
 IDENTITY_PORT ?= 8010
 DAGSTER_PORT ?= 3000
+# opensearch: make run on a real OpenSearch node that it fetches and starts. Empty: what NCRS_INDEX says, else files.
+INDEX ?=
+OPENSEARCH_PORT ?= 9200
 # Test processes at a time; 0 runs all in one.
 JOBS ?= 2
 PACKAGES := schemas quality assets pipelines search_api sandbox
@@ -26,9 +29,9 @@ help:
 environment:
 	@.ci/environment
 
-# Everything on this machine: population, ingest, publish, API, Dagster, sign-in. Stop with Ctrl-C. PATIENTS, PORT, SEED
+# Everything on this machine: population, ingest, publish, API, Dagster, sign-in. Ctrl-C stops it. PATIENTS, SEED, PORT, INDEX=opensearch
 run: environment
-	@exec $(BIN)/ncrs run --patients $(PATIENTS) --seed $(SEED) --port $(PORT) --identity-port $(IDENTITY_PORT) --dagster-port $(DAGSTER_PORT)
+	@exec $(BIN)/ncrs run --patients $(PATIENTS) --seed $(SEED) --port $(PORT) --identity-port $(IDENTITY_PORT) --dagster-port $(DAGSTER_PORT) $(if $(INDEX),--index $(INDEX) --opensearch-port $(OPENSEARCH_PORT))
 
 # Every test, the fast ones first; the summary comes last.
 test: environment

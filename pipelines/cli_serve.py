@@ -6,7 +6,7 @@ processes (``everything.py``).
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,19 +55,30 @@ def serve(
     )
 
 
-def run(
+def run(  # noqa: PLR0913 - the options of a command
     patients: Annotated[int, typer.Option(min=10, help="Synthetic patients, when there is no data yet.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Same seed, same people.")] = 1,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the API.")] = 8000,
     identity_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the sandbox's sign-in service.")] = 8010,
     dagster_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's pages.")] = 3000,
+    index: Annotated[
+        Literal["embedded", "opensearch"] | None,
+        typer.Option(help="opensearch: on a real node that is started with it. Default: the settings."),
+    ] = None,
+    opensearch_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of that node.")] = 9200,
 ) -> None:
     """Bring up everything on this machine: synthetic patients, ingest, publish, API, Dagster, sign-in.
 
     What exists is used as it is; a second run starts in seconds. Ctrl-C stops all of it.
 
-    Example: ncrs run --patients 2000
-    """
-    from pipelines.everything import Ports, run_everything
+    Examples:
 
-    run_everything(settings(), Ports(port, identity_port, dagster_port), patients=patients, seed=seed)
+      ncrs run --patients 2000
+
+      ncrs run --patients 2000 --index opensearch
+    """
+    from pipelines.everything import Demonstration, Ports, run_everything
+    from pipelines.own_index import OwnIndex
+
+    ports = Ports(port, identity_port, dagster_port)
+    run_everything(settings(), Demonstration(ports, OwnIndex(index, opensearch_port), patients, seed))
