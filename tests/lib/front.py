@@ -57,13 +57,17 @@ Rule = Callable[[Asked], Treatment]
 
 
 class Front:
-    """A context manager; ``rule`` may be exchanged at any time. ``prefix`` is taken off each path."""
+    """A context manager; ``rule`` may be exchanged at any time. ``prefix`` is taken off each path.
+
+    ``host`` is what its address says: a name of this machine, or ``[::1]``.
+    """
 
     def __init__(self, node: str, tls: ssl.SSLContext | None = None, host: str = "localhost", prefix: str = "") -> None:
         parts = urlsplit(node)
         self._node = (parts.hostname or "127.0.0.1", parts.port or 9200)
         self._tls = tls
         self._host = host
+        self._bound_to = "::1" if host == "[::1]" else "127.0.0.1"
         self._prefix = prefix
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -75,7 +79,7 @@ class Front:
 
     def __enter__(self) -> Front:
         self._thread.start()
-        self._server = self._do(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls))
+        self._server = self._do(asyncio.start_server(self._serve, self._bound_to, 0, ssl=self._tls))
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
