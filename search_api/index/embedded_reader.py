@@ -124,6 +124,14 @@ class EmbeddedReader:
         stored = self._searcher.doc(address).get_first("payload")
         return bytes(stored) if stored is not None else b""
 
+    def key_counts(self, keys: Sequence[str]) -> dict[str, int]:
+        """How many documents have each key; deleted ones are not counted, as they are by ``doc_freq``."""
+        return {key: self._having(exact(key)) for key in keys}
+
+    def _having(self, query: Query) -> int:
+        found = self._searcher.aggregate(query, {"documents": {"value_count": {"field": "nhs"}}})
+        return int(found["documents"]["value"])
+
     def count(self) -> int:
         """Documents in the index."""
         return int(self._searcher.num_docs)

@@ -1,13 +1,15 @@
-"""How many people bear each name: the safety mechanism of matching (anchors.md 2.2).
+"""How many people bear each name, and names of each sound: the safety mechanism of matching (anchors.md 2.2).
 
-Belongs here: counting, storing, the quantised share, and lookup. Does not belong here: what a
-share is worth as evidence (``matching/weights.json``).
+Belongs here: counting, storing, the quantised share, and lookup. Does not belong here: what a share is
+worth as evidence (``matching/weights.json``) and in a key (``matching/rarity.py``), counting keys
+(``crowding.py``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +20,13 @@ from schemas.errors import GenerationError
 from schemas.fields import HIDDEN
 from search_api.index.spelling import SpellingIndex
 from search_api.matching.normalise import family_name, given_name
+from search_api.matching.phonetics import code
+from search_api.matching.rarity import Rarities, Sounds
 from search_api.matching.weights import FrequencyRule, shipped
 
 FAMILY, GIVEN, POPULATION, CROWDED = "family", "given", "population", "crowded"
+FAMILY_CODE, GIVEN_CODE, INITIAL = "family_code", "given_code", "given_initial"
+_ROLES = (POPULATION, FAMILY, GIVEN, FAMILY_CODE, GIVEN_CODE, INITIAL, CROWDED)
 _SCHEMA = {"role": pl.Utf8, "name": pl.Utf8, "count": pl.Int64}
 
 
@@ -28,13 +34,15 @@ _SCHEMA = {"role": pl.Utf8, "name": pl.Utf8, "count": pl.Int64}
 class Frequencies:
     """Bearers of each normalised (joined) family and given name, and how many people were counted.
 
-    ``crowded``: blocking keys that many documents have, with how many (``matching/rarity.py``).
+    ``crowded``: blocking keys that many documents have, with how many (``crowding.py``). ``read``: the
+    sounds as the file has them, so that opening a generation does not go through all names again.
     """
 
     population: int
     family: dict[str, int]
     given: dict[str, int]
     crowded: dict[str, int] = field(default_factory=dict)
+    read: Sounds | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def build(cls, frames: Iterable[pl.DataFrame]) -> Frequencies:
@@ -55,30 +63,36 @@ class Frequencies:
         return cls(0, {}, {})
 
     def save(self, path: Path) -> None:
-        """Write one parquet file, rows in steady order."""
+        """Write one parquet file, rows in steady order; a kill leaves the old content or the new."""
+        sounds = self.sounds
+        counts = (self.family, self.given, sounds.family, sounds.given, sounds.initial, self.crowded)
         rows = [(POPULATION, "", self.population)]
-        rows += [(FAMILY, name, count) for name, count in sorted(self.family.items())]
-        rows += [(GIVEN, name, count) for name, count in sorted(self.given.items())]
-        rows += [(CROWDED, key, count) for key, count in sorted(self.crowded.items())]
-        pl.DataFrame(rows, schema=_SCHEMA, orient="row").write_parquet(path)
+        for role, counted in zip(_ROLES[1:], counts, strict=True):
+            rows += [(role, name, count) for name, count in sorted(counted.items())]
+        written = path.with_name(f".{path.name}.new")
+        pl.DataFrame(rows, schema=_SCHEMA, orient="row").write_parquet(written)
+        with written.open("rb") as file:
+            os.fsync(file.fileno())
+        written.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> Frequencies:
-        """Read what ``save`` wrote.
+    def load(cls, path: Path | bytes) -> Frequencies:
+        """Read what ``save`` wrote, from the file or its bytes.
 
         Raises:
             GenerationError: the file is missing or is not a frequency table.
         """
         try:
             table = pl.read_parquet(path)
-            parts = {role: table.filter(pl.col("role") == role) for role in (POPULATION, FAMILY, GIVEN, CROWDED)}
+            parts = {role: table.filter(pl.col("role") == role) for role in _ROLES}
             population = int(parts[POPULATION]["count"][0])
         except (OSError, pl.exceptions.PolarsError, IndexError) as error:
             raise GenerationError(
-                f"The name frequencies at {path.name} cannot be read.",
+                f"The name frequencies {path.name if isinstance(path, Path) else 'of the catalogue'} cannot be read.",
                 remedy="Verify the generation; roll back if it is damaged.",
             ) from error
-        return cls(population, _mapping(parts[FAMILY]), _mapping(parts[GIVEN]), _mapping(parts[CROWDED]))
+        family, given, *sounds, crowded = (_mapping(parts[role]) for role in _ROLES[1:])
+        return cls(population, family, given, crowded, Sounds(*sounds))
 
     def family_steps(self, joined: str, rule: FrequencyRule | None = None) -> int:
         """-log2 of the share of people with this family name, in steps (four a bit)."""
@@ -93,6 +107,20 @@ class Frequencies:
     def _steps(self, count: int, average: float, floor: float, rule: FrequencyRule) -> int:
         share = (count + rule.shrink_people * average) / (self.population + rule.shrink_people)
         return round(-math.log2(max(share, floor)) * rule.steps)
+
+    @cached_property
+    def sounds(self) -> Sounds:
+        """Bearers by how the joined name sounds."""
+        if self.read is not None:
+            return self.read
+        return Sounds(
+            _grouped(self.family, code), _grouped(self.given, code), _grouped(self.given, lambda name: name[:1])
+        )
+
+    @cached_property
+    def rarities(self) -> Rarities:
+        """What keys are worth in this population."""
+        return Rarities(self.population, self.sounds)
 
     @cached_property
     def family_spelling(self) -> SpellingIndex:
@@ -117,6 +145,14 @@ def _count(totals: dict[str, int], values: pl.Series, *, is_family: bool) -> Non
         name = normaliser(text)
         if name.joined and not name.skip:
             totals[name.joined] = totals.get(name.joined, 0) + count
+
+
+def _grouped(counts: dict[str, int], of: Callable[[str], str]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for name, count in counts.items():
+        group = of(name)
+        totals[group] = totals.get(group, 0) + count
+    return totals
 
 
 def _mapping(table: pl.DataFrame) -> dict[str, int]:

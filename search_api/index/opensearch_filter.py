@@ -67,6 +67,11 @@ def everybody(token: str) -> Query:
     return {"bool": {"must": [{"match_all": {}}], "should": [_constant(sentinel(token), SENTINEL_BOOST)]}}
 
 
+def exact(key: str) -> Query:
+    """Documents with one key."""
+    return _words([short(key)])
+
+
 def sentinel(token: str) -> Query:
     """The sentinels of the index that holds this token."""
     return {"term": {"keys": sentinel_word(token)}}

@@ -25,12 +25,14 @@ from search_api.index.words import FINGERPRINT, PART_BITS, RESTRICTED
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
+from search_api.matching.rarity import WeighedKey
 from search_api.matching.rules import PdsRules
 
 FIRST_PAGE = 256
 PAGE_GROWTH = 8
 MOST_PAGE = 8_192
 FOUND_AT_ONCE = 1_000
+COUNTED_AT_ONCE = 500
 # For what no caller waits for: counting, sums, documents to compare.
 PATIENT_SECONDS = 60.0
 
@@ -127,6 +129,19 @@ class OpenSearchReader:
             query = queries.by_numbers(part, self._held.token)
             body = {**_BARE, "query": query, "sort": queries.BY_NUMBER, "docvalue_fields": [*FINGERPRINT, *fields]}
             yield from self._people({**body, "size": len(part)}, PATIENT_SECONDS)
+
+    def key_counts(self, keys: Sequence[str]) -> dict[str, int]:
+        """How many documents have each key: one filter a key, over the documents that have any of them."""
+        counts: dict[str, int] = {}
+        for start in range(0, len(keys), COUNTED_AT_ONCE):
+            part = keys[start : start + COUNTED_AT_ONCE]
+            query = queries.by_keys([WeighedKey(key, 1) for key in part], self._held.token, open_only=False)
+            aggregation = {"filters": {"filters": [queries.exact(key) for key in part]}}
+            body = {**_BARE, "query": query, "sort": queries.BY_SCORE, "aggs": {"keys": aggregation}, "size": 0}
+            found, _ = self._proved(body, PATIENT_SECONDS)
+            buckets = found["aggregations"]["keys"]["buckets"]
+            counts |= {key: int(bucket["doc_count"]) for key, bucket in zip(part, buckets, strict=True)}
+        return counts
 
     def count(self) -> int:
         """Documents in the index, the sentinels left out: counted once, for what is published does not change."""

@@ -92,6 +92,10 @@ class IndexReader(Protocol):
         """Documents by number, for reconcile; ``keys`` and ``terms`` as indexed where stored."""
         ...
 
+    def key_counts(self, keys: Sequence[str]) -> dict[str, int]:
+        """How many documents have each key, exactly; for the end of a full build, never in a search."""
+        ...
+
     def count(self) -> int: ...
 
     def checksum(self) -> str:

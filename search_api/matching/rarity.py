@@ -1,15 +1,27 @@
 """What a blocking key is worth when candidates are ranked, and which keys are left out as crowded.
 
-Belongs here: the rarity of a key from name frequencies and its kind, and the cap. Does not belong here:
-which keys a question has (``blocking.py``), engines. Nothing here asks an index: every engine so ranks
-and cuts alike.
+Belongs here: the rarity of a key from its kind and what is known of names, and the cap. Does not belong
+here: which keys a question has (``blocking.py``), counting (``index/frequencies.py``,
+``index/crowding.py``), engines.
+
+Nothing here asks an index: rarity and cap follow from the generation's frequencies file alone, so every
+engine, and a full build and its deltas, rank and cut alike. All sums are of integers, so they are the
+same on every machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, Protocol
+
+# How many of each part of a key there are, by order of size: birth dates and years of the living, outward
+# parts and full postcodes of the United Kingdom.
+DAYS, YEARS, MONTH_DAYS, SEXES = 30_000, 90, 366, 2
+OUTCODES, POSTCODES = 3_000, 1_700_000
+CODE = 4
+_KEPT = 100_000
 
 
 class WeighedKey(NamedTuple):
@@ -19,11 +31,82 @@ class WeighedKey(NamedTuple):
     rarity: int
 
 
+@dataclass(frozen=True)
+class Sounds:
+    """Bearers of family and given names of each key code, and of given names of each initial."""
+
+    family: dict[str, int] = field(default_factory=dict)
+    given: dict[str, int] = field(default_factory=dict)
+    initial: dict[str, int] = field(default_factory=dict)
+
+
+class Rarities:
+    """The rarity of any key in one population, before anybody has counted it.
+
+    -log2 of the share of people who have the key, given that somebody has: one person, and as many more
+    as its parts lead one to expect. Parts count as independent.
+    """
+
+    def __init__(self, population: int, sounds: Sounds) -> None:
+        self._people = max(population, 1)
+        self._sounds = sounds
+        self._born = bits(DAYS * OUTCODES + self._people, DAYS * OUTCODES * self._people)
+        self._shared = bits(2, self._people)
+        keep = lru_cache(_KEPT)
+        self._dated, self._initial, self._lived = keep(self._of_dated), keep(self._of_initial), keep(self._of_lived)
+        yearly, daily = (
+            keep(lambda pair: self._of_pair(pair, YEARS)),
+            keep(lambda pair: self._of_pair(pair, MONTH_DAYS)),
+        )
+        self.kinds: dict[str, Callable[[str], int]] = {
+            "a": lambda key: self._dated(key[9:]),
+            "b": lambda _: self._born,
+            "c": lambda key: self._initial(key[10:]),
+            "e": lambda key: yearly(key[5:]),
+            "m": lambda key: daily(key[5:]),
+            "p": lambda key: self._lived(key[-CODE:]),
+            "t": lambda _: self._shared,
+            "@": lambda _: self._shared,
+        }
+
+    def counted(self, documents: int) -> int:
+        """The rarity of a key that so many documents have."""
+        return bits(documents, self._people)
+
+    def _bearers(self, code: str) -> int:
+        return self._sounds.family.get(code, 0) + self._sounds.given.get(code, 0)
+
+    def _of_dated(self, code: str) -> int:
+        return bits(DAYS + self._bearers(code), DAYS * self._people)
+
+    def _of_initial(self, initial: str) -> int:
+        return bits(DAYS * SEXES + self._sounds.initial.get(initial, 0), DAYS * SEXES * self._people)
+
+    def _of_lived(self, code: str) -> int:
+        """Who lives together often has one family name: two people at least."""
+        return bits(2 * POSTCODES + self._bearers(code), POSTCODES * self._people)
+
+    def _of_pair(self, pair: str, times: int) -> int:
+        """Two codes of four characters, either of which may be the family name's. A name without Latin
+        letters has a code of another length; there is no telling where the pair parts, and it is rare."""
+        if len(pair) != 2 * CODE:
+            return bits(1, self._people)
+        one, two = pair[:CODE], pair[CODE:]
+        family, given = self._sounds.family, self._sounds.given
+        both = family.get(one, 0) * given.get(two, 0)
+        if one != two:
+            both += family.get(two, 0) * given.get(one, 0)
+        return bits(times * self._people + both, times * self._people * self._people)
+
+
 class KeyCounts(Protocol):
-    """What is known of keys: those that many documents have, with how many, counted at the last full build."""
+    """What is known of keys, counted at the last full build: those that many documents have, with how
+    many; and what the others are worth."""
 
     @property
     def crowded(self) -> dict[str, int]: ...
+    @property
+    def rarities(self) -> Rarities: ...
 
 
 @dataclass(frozen=True)
@@ -34,18 +117,27 @@ class Weighed:
     over_cap: int
 
 
-# Bits of each kind: what share of the population one key of the kind holds, by order of size.
-_BITS = {"a": 22, "b": 26, "c": 20, "e": 20, "m": 22, "p": 27, "t": 25, "@": 25}
-
-
 def weigh(keys: Iterable[str], counts: KeyCounts, cap: int) -> Weighed:
     """Rarity of each key; keys that more than ``cap`` documents had at the last full build are left out."""
-    crowded = counts.crowded
+    crowded, kinds = counts.crowded, counts.rarities.kinds
     kept = []
     over = 0
     for key in keys:
-        if crowded.get(key, 0) > cap:
-            over += 1
+        documents = crowded.get(key)
+        if documents is None:
+            kept.append(WeighedKey(key, kinds[key[0]](key)))
+        elif documents <= cap:
+            kept.append(WeighedKey(key, counts.rarities.counted(documents)))
         else:
-            kept.append(WeighedKey(key, _BITS[key[0]]))
+            over += 1
     return Weighed(tuple(kept), over)
+
+
+def bits(held: int, of: int) -> int:
+    """log2(of / held), rounded to the nearest whole number, at least 1; exact, as floating point is not
+    between machines. To round is to halve the whole part of log2(2 * of² / held²)."""
+    large, small = 2 * of * of, max(held, 1) ** 2
+    whole = large.bit_length() - small.bit_length()
+    if whole > 0 and large < small << whole:
+        whole -= 1
+    return max(1, whole >> 1)
