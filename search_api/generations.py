@@ -182,7 +182,7 @@ class Generations:
             if seen != self._seen or first or (self._problem is not None and self._idle >= RETRY_POLLS):
                 self._seen, self._idle = seen, 0
                 self._try_current(verify=self._verify_at_start and (first or self._problem is not None))
-        except PassingFault as error:
+        except (PassingFault, GenerationError) as error:  # not reached, or a cluster that nobody published to yet
             self._seen = _UNKNOWN
             self._settle(error)
 

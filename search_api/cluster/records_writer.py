@@ -33,6 +33,8 @@ from search_api.index.provider import IndexPlace
 from search_api.settings import Settings
 
 _MODULUS = 1 << 64
+# Requests on their way: a node packs the records of one while it takes in the next.
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class RecordsStore:
     @contextmanager
     def _filling(self, found: Found, progress: Progress) -> Iterator[_Filling]:
         sender = self._places.indices.sender(found.name)
-        filling = _Filling(found, progress, Batches(sender, self._settings.opensearch_bulk_bytes))
+        filling = _Filling(found, progress, Batches(sender, self._settings.opensearch_bulk_bytes, _AT_ONCE))
         try:
             yield filling
             filling.end()
