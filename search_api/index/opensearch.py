@@ -7,6 +7,7 @@ searching (``opensearch_reader.py``), the connection (``cluster/``).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 
 import orjson
@@ -73,7 +74,7 @@ class OpenSearchEngine:
         """
         source = self._places.usable(base)
         held = OpenSearchReader(self._cluster, source.held, self._rules).census()
-        return OpenSearchWriter(self._work(*self._places.copy(base, at)), held)
+        return OpenSearchWriter(replace(self._work(*self._places.copy(base, at)), copied=True), held)
 
     def open(self, at: IndexPlace) -> OpenSearchReader:
         """A reader on a finished index.

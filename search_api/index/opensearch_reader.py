@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 from schemas.errors import GenerationError
-from search_api.cluster.answers import NOT_FOUND, PARTIAL, TIMED_OUT, WRONG_INDEX, reason_of, unavailable
+from search_api.cluster.answers import PARTIAL, TIMED_OUT, WRONG_INDEX, unavailable
 from search_api.cluster.client import Cluster
 from search_api.index import opensearch_filter as queries
 from search_api.index.narrowing import clauses
@@ -166,18 +166,6 @@ class OpenSearchReader:
         sums = (int(found["aggregations"][part]["value"]) for part in FINGERPRINT)
         total = sum(value << position * PART_BITS for position, value in enumerate(sums))
         return Census(int(found["hits"]["total"]["value"]) - self._held.shards, total)
-
-    def check_identity(self) -> None:
-        """That the index is still the one that was opened, by one small request.
-
-        Raises GenerationError when it is another one of its name, or gone. ClusterUnavailable: cannot be asked.
-        """
-        answer = self._cluster.call("GET", f"/{self._held.name}/_settings/index.uuid")
-        if answer.status != 200 and reason_of(answer) != NOT_FOUND:
-            raise unavailable(reason_of(answer))
-        named = answer.body.get(self._held.name) if answer.status == 200 else None
-        if named is None or named["settings"]["index"]["uuid"] != self._held.uuid:
-            raise another_index(self._held.name)
 
     def close(self) -> None:
         """Nothing is held: the cluster's connections are shared."""
