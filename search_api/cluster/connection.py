@@ -11,6 +11,7 @@ send the account elsewhere), takes no proxy from the environment, and never send
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -29,6 +30,8 @@ Fault = Literal["", "not_sent", "untrusted", "lost", "late", "account"]
 
 KEEP_ALIVE_S = 20.0
 DNS_S = 10
+# A larger body is handed over in pieces, or sending it would hold up every other request of the loop.
+_AT_ONCE = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class NodeConnection(AIOHttpConnection):
             async with self.session.request(
                 request.method,
                 yarl.URL(address, encoded=True),
-                data=request.body,
+                data=_sent(request.body),
                 headers=headers,
                 timeout=timeout,
                 allow_redirects=False,
@@ -115,6 +118,10 @@ class NodeConnection(AIOHttpConnection):
         )
         # aiohttp would send PUT and DELETE a second time after a lost connection; who may do that is ours to say.
         self.session._retry_connection = False
+
+
+def _sent(body: bytes | None) -> bytes | io.BytesIO | None:
+    return io.BytesIO(body) if body is not None and len(body) > _AT_ONCE else body
 
 
 def fault_of(error: BaseException) -> Fault:
