@@ -28,13 +28,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Treatment:
-    """What becomes of a request: wait, pass it on or not, answer or drop the connection."""
+    """What becomes of a request: wait, pass it on or not, answer or drop the connection.
+
+    ``change`` is given the node's answer, parsed, and gives what is answered instead.
+    """
 
     wait: float = 0.0
     passed_on: bool = True
     dropped: bool = False
     status: int | None = None
     body: Any = None
+    change: Callable[[Any], Any] | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -46,6 +50,11 @@ DROP_ANSWER = Treatment(dropped=True)
 def slow(seconds: float) -> Treatment:
     """Passed on after a wait."""
     return Treatment(wait=seconds)
+
+
+def doctored(change: Callable[[Any], Any]) -> Treatment:
+    """The node's own answer, changed."""
+    return Treatment(change=change)
 
 
 def say(status: int, body: Any = None, **headers: str) -> Treatment:
@@ -125,7 +134,7 @@ class Front:
         try:
             while await self._exchange(reader, writer, node):
                 pass
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._writers.discard(writer)
@@ -146,19 +155,24 @@ class Front:
         await asyncio.sleep(treatment.wait)
         answer = _answer(treatment)
         if treatment.passed_on:
-            answer = await self._pass_on(asked, *node)
+            answer = await self._pass_on(asked, treatment, *node)
         if treatment.dropped:
             return False
         writer.write(answer)
         await writer.drain()
         return True
 
-    async def _pass_on(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    async def _pass_on(
+        self, asked: Asked, treatment: Treatment, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
         kind = asked.headers.get("content-type", "application/json")
         target = asked.target.removeprefix(self._prefix)
         lines = [f"{asked.method} {target} HTTP/1.1", "host: node", f"content-type: {kind}"]
         writer.write("\r\n".join([*lines, f"content-length: {len(asked.body)}", "", ""]).encode() + asked.body)
         head, headers, body = await _message(reader, empty=asked.method == "HEAD")
+        if treatment.change is not None:
+            body = json.dumps(treatment.change(json.loads(body))).encode()
+            headers["content-length"] = str(len(body))
         shown = [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([head, *shown, "", ""]).encode() + body
 
