@@ -69,6 +69,14 @@ def read_manifest(folder: Path, expected_sha256: str | None = None) -> Generatio
     return parse_manifest(folder.name, content)
 
 
+def readable(read: Callable[[], GenerationManifest]) -> GenerationManifest | None:
+    """What this gives, or None when it is damaged or of another version."""
+    try:
+        return read()
+    except GenerationError:
+        return None
+
+
 def parse_manifest(name: str, content: bytes) -> GenerationManifest:
     """The manifest in these bytes. Raises GenerationError for another shape, version or generation."""
     try:

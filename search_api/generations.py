@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from schemas.errors import GenerationError, NcrsError, PassingFault
-from schemas.generation import CurrentGeneration
+from schemas.generation import CurrentGeneration, GenerationManifest
 from search_api import logging
 from search_api.index.provider import IndexEngine
 from search_api.opened import Generation
@@ -115,6 +115,13 @@ class Generations:
             yield held.generation
         finally:
             self._give_back(held)
+
+    def kept(self) -> dict[str, GenerationManifest | None]:
+        """Every generation there is where this one comes from; None where a manifest cannot be read.
+
+        Raises GenerationError and PassingFault as its source does.
+        """
+        return self._source.kept()
 
     def refresh(self) -> Serving:
         """Look at the marker now instead of within half a second."""

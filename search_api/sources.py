@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from schemas.generation import CURRENT_NAME, FREQUENCIES_NAME, REPLICA_NAME, CurrentGeneration
+from schemas.generation import (
+    CURRENT_NAME,
+    FREQUENCIES_NAME,
+    GENERATION_MANIFEST_NAME,
+    REPLICA_NAME,
+    CurrentGeneration,
+    GenerationManifest,
+)
 from search_api import generation_files as files
 from search_api.cluster.addresses import check
 from search_api.index.frequencies import Frequencies
@@ -68,6 +76,10 @@ class GenerationSource(Protocol):
         """Lower-numbered generations, newest first."""
         ...
 
+    def kept(self) -> dict[str, GenerationManifest | None]:
+        """Every generation there is, by name; None where its manifest cannot be read."""
+        ...
+
 
 class FolderSource:
     """Generations as folders of this machine; the index may be elsewhere, as the engine has it."""
@@ -115,6 +127,11 @@ class FolderSource:
     def before(self, name: str) -> list[str]:
         """Folders with a lower number."""
         return files.lower([path.name for path in files.folders(self._folder)], name)
+
+    def kept(self) -> dict[str, GenerationManifest | None]:
+        """Folders with a manifest."""
+        named = [path.parent for path in sorted(self._folder.glob(f"*/{GENERATION_MANIFEST_NAME}"))]
+        return {folder.name: files.readable(partial(files.read_manifest, folder)) for folder in named}
 
 
 def open_generation(folder: Path, engine: IndexEngine, memory_gb: float = 1.0) -> Generation:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import ExitStack, closing
+from functools import partial
 from uuid import uuid4
 
 from schemas.errors import GenerationError
@@ -73,6 +74,10 @@ class ClusterSource:
     def before(self, name: str) -> list[str]:
         """Generations of the catalogue with a lower number."""
         return files.lower(self._catalogue.names(), name)
+
+    def kept(self) -> dict[str, GenerationManifest | None]:
+        """Generations of the catalogue."""
+        return {name: files.readable(partial(self._catalogue.manifest, name)) for name in self._catalogue.names()}
 
     def _place(self, manifest: GenerationManifest) -> IndexPlace:
         return files.index_place(self._settings.generations_folder / manifest.generation, manifest)

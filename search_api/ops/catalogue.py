@@ -1,30 +1,26 @@
-"""The generations on disk, as ops list them.
+"""The generations there are, as ops list them.
 
-Belongs here: reading manifests. Does not belong here: opening, publishing or removing a generation.
+Belongs here: what is said of a manifest. Does not belong here: reading, opening, publishing or removing a
+generation.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from schemas.generation import GENERATION_MANIFEST_NAME, GenerationManifest
+from schemas.generation import GenerationManifest
 
 
-def generations(folder: Path) -> list[dict[str, Any]]:
-    """Every generation with a manifest, newest first; an unreadable manifest is listed as such."""
-    manifests = sorted(folder.glob(f"*/{GENERATION_MANIFEST_NAME}"))
-    listed = [_describe(path) for path in manifests]
+def generations(kept: Mapping[str, GenerationManifest | None]) -> list[dict[str, Any]]:
+    """Every generation, newest first; one whose manifest cannot be read is listed as such."""
+    listed = [_describe(name, manifest) for name, manifest in kept.items()]
     return sorted(listed, key=lambda item: item.get("number") or -1, reverse=True)
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    try:
-        manifest = GenerationManifest.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return {"generation": path.parent.name, "readable": False}
+def _describe(name: str, manifest: GenerationManifest | None) -> dict[str, Any]:
+    if manifest is None:
+        return {"generation": name, "readable": False}
     return {
         "generation": manifest.generation,
         "readable": True,

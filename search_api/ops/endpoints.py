@@ -76,7 +76,7 @@ async def list_generations(request: Request) -> Response:
     """The generations kept, newest first, and which one is served."""
     parts = services(request)
     manifest = await asyncio.to_thread(served, parts)
-    kept = await asyncio.to_thread(generations, parts.settings.generations_folder)
+    kept = generations(await asyncio.to_thread(parts.generations.kept))
     return plain({"served": manifest.generation if manifest else None, "generations": kept})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 from search_api.access.routes import check_routes
 from search_api.capability import INTERACTIONS
 from tests.lib import cast
-from tests.lib.api import BASE, SIGNER, Api
+from tests.lib.api import BASE, SIGNER, Api, publish
 from tests.lib.engines import EngineKind
 from tests.lib.tokens import MONITOR, bearer
 
@@ -33,6 +35,23 @@ def test_not_ready_without_a_generation(tmp_path: Path, engine_kind: EngineKind)
         answer = bare.get(f"/Patient/{cast.JANE}")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert bare.send("GET", "/livez", headers={}).status_code == 200
+
+
+def test_a_node_that_was_there_first_serves_the_first_generation(tmp_path: Path, engine_kind: EngineKind) -> None:
+    built = engine_kind.building(tmp_path / "home")
+    with Api(tmp_path, engine_kind.serving(built, tmp_path / "node")) as early:
+        assert early.send("GET", "/readyz", headers={}).status_code == 503
+        publish(built, pds_patient=cast.patients())
+        until(lambda: early.send("GET", "/readyz", headers={}).status_code == 200)
+        assert early.get(f"/Patient/{cast.JANE}").json()["id"] == cast.JANE
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it, a minute at most."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/api/freshness", "/api/generations"])

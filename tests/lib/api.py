@@ -79,12 +79,15 @@ def deliver(drop: Path, feed: str, lines: list[Json], sequence: int = 1) -> None
 
 
 def build_home(home: Path, kind: EngineKind = EMBEDDED, **lines: list[Json]) -> Settings:
-    """Publish a generation of these lines, feed by feed; the settings of an API node that serves it.
-
-    Every line must be accepted.
-    """
+    """Publish a generation of these lines; the settings of an API node that serves it."""
     settings = kind.building(home)
-    stores = Stores(home, settings.drop_folder)
+    publish(settings, **lines)
+    return kind.serving(settings, home / "node")
+
+
+def publish(settings: Settings, **lines: list[Json]) -> None:
+    """Deliver these lines, feed by feed, and publish the generation that they make. Every line must be accepted."""
+    stores = Stores(settings.home, settings.drop_folder)
     ledger = Ledger(control_engine(settings.control_url))
     for feed in FEEDS:
         if feed in lines:
@@ -93,7 +96,6 @@ def build_home(home: Path, kind: EngineKind = EMBEDDED, **lines: list[Json]) -> 
         for entry in validate(stores, ledger, settings, feed, auditor=no_opinion):
             assert (entry.outcome, entry.quarantined) == ("accepted", 0), (feed, entry.code, entry.rule, entry.text)
     build_and_publish(builder(stores, ledger, settings, "test"), "api-tests", "a test")
-    return kind.serving(settings, home / "node")
 
 
 @cache
