@@ -13,6 +13,7 @@ from pipelines.cli_common import Exit, JsonOption, actor, emit, in_utc, progress
 from schemas.errors import PermanentFault
 
 if TYPE_CHECKING:
+    from assets.published.service import Builder
     from assets.published.status import Listed
     from assets.replica.plan import BuildPlan
     from search_api.settings import Settings
@@ -75,24 +76,28 @@ def verify(
     generation: Annotated[str | None, typer.Argument(help="Generation; the current one when left out.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read every byte of a generation: files, tables and index against what was published.
+    """Read every byte of a generation: files, tables, index and records against what was published.
 
     Exit code 1 when a check failed.
 
     Example: ncrs verify
     """
+    from assets.published.verify import Check, catalogue_check
     from assets.published.verify import verify as verify_generation
-    from pipelines.home import stores_of
-    from search_api.index.engines import index_engine
 
     chosen = settings()
+    made = _builder(chosen)
     name = generation or _current_name(chosen)
     with progress_bar(f"Verifying {name}") as progress:
-        result = verify_generation(stores_of(chosen), index_engine(chosen), name, progress)
-    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.text}" for check in result.checks]
-    document = {"generation": name, "passed": result.passed, "checks": [vars(check) for check in result.checks]}
+        found = verify_generation(made.stores, made.index.engine, name, progress, made.cluster)
+    checks: list[Check] = [*found.checks]
+    if made.mirror is not None and name == _current_name(chosen):
+        checks.append(catalogue_check(made.mirror, made.stores))
+    passed = all(check.passed for check in checks)
+    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.text}" for check in checks]
+    document = {"generation": name, "passed": passed, "checks": [vars(check) for check in checks]}
     emit(document, as_json=as_json, lines=[f"Generation {name}", *lines])
-    if not result.passed:
+    if not passed:
         raise typer.Exit(Exit.FAILURE)
 
 
@@ -145,7 +150,7 @@ def _show_plan(full: bool, as_json: bool) -> None:
     emit(document, as_json=as_json, lines=[plan.reason, f"on {base}: {len(steps)} extracts", *steps])
 
 
-def _builder(chosen: Settings) -> Any:
+def _builder(chosen: Settings) -> Builder:
     from assets.published.service import builder
     from pipelines.home import ledger_of, stores_of
 

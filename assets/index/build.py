@@ -14,19 +14,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
 
 from assets.files import copy_checked, remove_folder
 from assets.index.frames import changed_frames, count_people, document_frames, processes_for
+from assets.index.records import build_records
 from assets.progress import counted
 from assets.replica.tables import CHANGED_TABLE
 from assets.replica.workspace import BuildState, Workspace
 from schemas.generation import FREQUENCIES_NAME, IndexState
 from search_api import db
 from search_api import generation_files as files
+from search_api.cluster.records_writer import RecordsStore
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import BulkEngine, IndexEngine, IndexPlace, SearchDocument
@@ -40,22 +41,30 @@ _DATABASE_GB = 1.0
 
 @dataclass(frozen=True)
 class IndexSite:
-    """With what an index is built: settings, engine, and the folder of published generations."""
+    """With what an index is built: settings, engine, and the folder of published generations.
+
+    ``records``: where the records go besides, None when nowhere.
+    """
 
     settings: Settings
     engine: IndexEngine
     generations: Path
+    records: RecordsStore | None = None
 
 
 def build_index(site: IndexSite, place: Workspace) -> BuildState:
     """Build the index of a settled replica; the new state of the build.
 
     On a base it is a branch of the base's index with the changed numbers replaced. Which those are is
-    forgotten only once the index is on record: a build killed before can do it again.
+    forgotten only once the index is on record: a build killed before can do it again. The records follow
+    where a cluster is to hold them.
     """
     with place.database(site.settings, _DATABASE_GB) as connection:
         if place.state.index is None:
             place.save(_indexed(site, place, connection))
+        if site.records is not None and place.state.records is None:
+            records = build_records(site.records, site.generations, place, connection)
+            place.save(place.state.model_copy(update={"records": records}))
         connection.execute(f'DROP TABLE IF EXISTS "{CHANGED_TABLE}"')
     return place.state
 
@@ -83,8 +92,7 @@ def index_place(engine: IndexEngine, place: Workspace) -> IndexPlace:
     state = place.state
     if state.index is not None:
         return IndexPlace(place.generation, state.index.location, state.index.uuid)
-    content = sha256("".join(table.checksum for table in state.tables).encode()).hexdigest()
-    return IndexPlace(place.generation, engine.new_location(f"{state.plan.number:06d}-{content[:8]}"))
+    return IndexPlace(place.generation, engine.new_location(state.cluster_name))
 
 
 def frequencies_of(place: Workspace) -> Frequencies:

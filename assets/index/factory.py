@@ -32,8 +32,9 @@ def index_assets() -> list[dg.AssetsDefinition]:
         deps=[keys.replica(feed) for feed in FEEDS],
         group_name="index",
         owners=["team:ops"],
-        kinds={"tantivy"},
-        description="Search documents of the same generation, made from its replica.",
+        kinds={"index"},
+        description="Search documents of the same generation, made from its replica; its records too, where a cluster"
+        " is to answer alone.",
         check_specs=[
             dg.AssetCheckSpec(name, asset=keys.INDEX, blocking=True, description=text)
             for name, text in COMPARISONS.items()
@@ -62,6 +63,7 @@ def index_assets() -> list[dg.AssetsDefinition]:
 def _metadata(state: BuildState) -> dict[str, Any]:
     tables = {table.table: {"rows": table.rows, "checksum": table.checksum} for table in state.tables}
     index = {"documents": state.index.documents, "checksum": state.index.checksum} if state.index else {}
+    records = {"records": state.records.documents, "records_checksum": state.records.checksum} if state.records else {}
     return {
         "plan": state.plan.reason,
         "settled": state.settled or {},
@@ -69,6 +71,7 @@ def _metadata(state: BuildState) -> dict[str, Any]:
         "documents_written": state.documents_changed,
         "from_nothing": state.plan.fresh_index,
         **index,
+        **records,
     }
 
 
@@ -80,6 +83,7 @@ def _results(found: Reconciled) -> list[dg.AssetCheckResult]:
         "index_checksum": found.index_checksum,
         "sampled": found.sampled,
         "invalidated_sampled": found.absent_sampled,
+        **vars(found.records),
     }
     return [
         dg.AssetCheckResult(check_name=name, passed=name not in found.differences, metadata=metadata)

@@ -8,12 +8,14 @@ every file and folder is synced; ``building/<id>/generation`` is renamed to ``ge
 both parents are synced; ``current.json`` is written beside, synced, and renamed into place. A kill
 between the renames leaves a whole generation that never was current: it counts as not built, the
 next build gets a higher number and removes it. ``published/<name>`` records that one was current.
+Whoever follows from afar is told of the sealed generation before the renames, and follows the marker
+after them (``mirror.py``).
 """
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -47,10 +49,13 @@ def publish_lock(stores: Stores) -> Iterator[None]:
         yield
 
 
-def publish(stores: Stores, place: Workspace, reason: str) -> GenerationManifest:
+def publish(
+    stores: Stores, place: Workspace, reason: str, announce: Callable[[Path], None] | None = None
+) -> GenerationManifest:
     """Seal a reconciled build and make it current; its manifest.
 
-    Raises Refused when it is not reconciled, or when another generation has become current since
+    ``announce`` tells others of the sealed folder before anything points at it; what it raises leaves
+    everything as it was. Raises Refused when it is not reconciled, or when another generation has become current since
     the build began.
     """
     state = place.state
@@ -59,6 +64,8 @@ def publish(stores: Stores, place: Workspace, reason: str) -> GenerationManifest
     with publish_lock(stores):
         _check_previous(stores, state)
         manifest = seal(place, state, state.index)
+        if announce is not None:
+            announce(place.generation)
         target = stores.generations / manifest.generation
         private_folder(stores.generations)
         place.generation.rename(target)

@@ -20,7 +20,8 @@ PREVIOUS = "previous"
 def rollback(made: Builder, *, to: str, reason: str) -> CurrentGeneration:
     """Make generation ``to`` current (``previous``: the one before the current), for a stated reason.
 
-    It is verified whole first. Raises Refused without a reason, for an unknown generation or the
+    It is verified whole first, in the cluster too. Nodes that follow the marker there are told of it at
+    once, or as soon as the cluster can be asked. Raises Refused without a reason, for an unknown generation or the
     current one, and GenerationError when it is damaged.
     """
     if not reason.strip():
@@ -28,7 +29,7 @@ def rollback(made: Builder, *, to: str, reason: str) -> CurrentGeneration:
     stores = made.stores
     current = _current(stores)
     target = _target(stores, current, to)
-    verification = verify(stores, made.index.engine, target)
+    verification = verify(stores, made.index.engine, target, cluster=made.cluster)
     if not verification.passed:
         failed = ", ".join(f"{check.name} ({check.text})" for check in verification.checks if not check.passed)
         raise GenerationError(f"Generation {target} does not verify: {failed}.", remedy="Choose another generation.")
@@ -36,6 +37,8 @@ def rollback(made: Builder, *, to: str, reason: str) -> CurrentGeneration:
         marker = make_current(stores, target, reason)
     detail = f"from {current or 'an unreadable marker'}"
     made.events.record("rolled back", target, actor=made.actor, reason=reason, detail=detail)
+    if made.mirror is not None:
+        made.mirror.try_to_follow(stores)
     return marker
 
 

@@ -18,6 +18,8 @@ from typing import Literal
 from assets.files import remove_folder
 from assets.index.build import IndexSite, build_index
 from assets.index.reconcile import reconcile, require_equal
+from assets.published.elsewhere import Elsewhere, elsewhere
+from assets.published.mirror import Mirror
 from assets.published.publish import publish, record_current, remove_unpublished
 from assets.published.retention import retire
 from assets.replica.build import Site, apply_feed, begin, settle_replica
@@ -27,6 +29,7 @@ from assets.stores import Stores
 from schemas.errors import NcrsError, PassingFault
 from schemas.feeds import FEEDS
 from schemas.generation import GENERATION_SCHEMA_VERSION, GenerationManifest
+from search_api.cluster.addresses import check
 from search_api.index.engines import index_engine
 from search_api.index.provider import IndexEngine
 from search_api.matching.weights import shipped
@@ -37,12 +40,17 @@ from search_api.settings import Settings
 
 @dataclass(frozen=True)
 class Builder:
-    """Everything a build needs. ``actor`` is who or what asked for it, for the record."""
+    """Everything a build needs. ``actor`` is who or what asked for it, for the record.
+
+    ``cluster`` and ``mirror``: what generations have in a cluster, and the catalogue there, if any.
+    """
 
     site: Site
     index: IndexSite
     events: GenerationEvents
     actor: str
+    cluster: Elsewhere | None = None
+    mirror: Mirror | None = None
 
     @property
     def stores(self) -> Stores:
@@ -52,24 +60,38 @@ class Builder:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a build came to. ``manifest`` None: there was nothing to do, ``plan.reason`` says why."""
+    """What a build came to. ``manifest`` None: there was nothing to do, ``plan.reason`` says why.
+
+    ``lag``: why the marker in the cluster could not follow; empty when it did, or there is none.
+    """
 
     plan: BuildPlan
     manifest: GenerationManifest | None
     removed: tuple[str, ...] = ()
+    lag: str = ""
 
 
 def builder(
     stores: Stores, ledger: Ledger, settings: Settings, actor: str, engine: IndexEngine | None = None
 ) -> Builder:
-    """A builder for these stores, with the engine that the settings name."""
+    """A builder for these stores, with the engine that the settings name. Raises ConfigurationError."""
+    check(settings)
     chosen = engine or index_engine(settings)
+    cluster, mirror = elsewhere(settings, chosen)
+    missing = cluster.missing if cluster else _nothing
     return Builder(
-        site=Site(stores, ledger, settings, versions(settings, chosen)),
-        index=IndexSite(settings, chosen, stores.generations),
+        site=Site(stores, ledger, settings, versions(settings, chosen), missing),
+        index=IndexSite(settings, chosen, stores.generations, cluster.records if cluster and mirror else None),
         events=GenerationEvents(ledger.engine),
         actor=actor,
+        cluster=cluster,
+        mirror=mirror,
     )
+
+
+def _nothing(_manifest: GenerationManifest) -> frozenset[str]:
+    """Files are checked by their sizes and hashes."""
+    return frozenset()
 
 
 def versions(settings: Settings, engine: IndexEngine) -> Versions:
@@ -80,6 +102,7 @@ def versions(settings: Settings, engine: IndexEngine) -> Versions:
         code_version=_code_version(),
         weights_version=shipped().version + shown,
         engine=engine.name,
+        records=settings.records == "opensearch",
     )
 
 
@@ -104,10 +127,20 @@ def build_and_publish(made: Builder, build_id: str, reason: str, *, anew: bool =
 
 
 def begin_build(made: Builder, build_id: str, *, anew: bool = False) -> Workspace:
-    """Plan and make the place, then remove what a killed publication left. The caller holds the lock."""
+    """Plan and make the place, then remove what killed builds and publications left, here and in the
+    cluster, and make up for what they left undone. The caller holds the lock.
+
+    Raises ClusterUnavailable, Refused (disk space; the prefix is another installation's).
+    """
+    if made.mirror is not None:
+        made.mirror.claim()
     place = begin(made.site, build_id, anew=anew)
     remove_unpublished(made.stores)
     _make_up_record(made)
+    if made.mirror is not None:
+        made.mirror.try_to_follow(made.stores)
+    if made.cluster is not None:
+        made.cluster.clear(made.stores)
     return place
 
 
@@ -115,10 +148,11 @@ def publish_build(made: Builder, place: Workspace, reason: str) -> Outcome:
     """Publish a reconciled build, record it, let old generations go. The caller holds the lock."""
     plan = place.state.plan
     detail = f"{len(plan.steps)} extracts, {place.state.documents_changed} documents written"
-    manifest = publish(made.stores, place, reason)
+    manifest = publish(made.stores, place, reason, made.mirror.announce if made.mirror else None)
     made.events.record("built", manifest.generation, actor=made.actor, reason=plan.reason, detail=detail)
     made.events.record("published", manifest.generation, actor=made.actor, reason=reason)
-    return Outcome(plan, manifest, _clear_away(made, place))
+    lag = made.mirror.try_to_follow(made.stores) if made.mirror else ""
+    return Outcome(plan, manifest, _clear_away(made, place), lag)
 
 
 def finish_without_work(made: Builder, place: Workspace) -> Outcome:
@@ -130,7 +164,7 @@ def finish_without_work(made: Builder, place: Workspace) -> Outcome:
 def _clear_away(made: Builder, place: Workspace) -> tuple[str, ...]:
     """Remove the place of the build, and generations beyond those to keep."""
     remove_folder(place.folder)
-    removed = retire(made.stores, made.site.settings.retention)
+    removed = retire(made.stores, made.site.settings.retention, made.cluster)
     for name in removed:
         made.events.record("deleted", name, actor=made.actor, reason=f"{made.site.settings.retention} are kept")
     return tuple(removed)
@@ -151,7 +185,9 @@ class FailureRecord:
     ) -> Literal[False]:
         if isinstance(error, Exception):
             code = error.code if isinstance(error, NcrsError) else type(error).__name__
-            detail = f"build {self._place.build_id}"
+            # Our own sentences hold no value of a row; those of libraries may.
+            said = f": {error.message}" if isinstance(error, NcrsError) else ""
+            detail = f"build {self._place.build_id}{said}"
             self._made.events.record("failed", "", actor=self._made.actor, reason=code, detail=detail)
             if not isinstance(error, PassingFault):
                 self._count()

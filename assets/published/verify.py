@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
+from assets.published.mirror import Mirror
 from assets.replica.checksums import table_state
 from assets.stores import Stores
-from schemas.errors import GenerationError
+from schemas.errors import GenerationError, NcrsError
 from schemas.generation import REPLICA_NAME, GenerationManifest
 from search_api import db
 from search_api import generation_files as files
 from search_api.index.provider import IndexEngine
+from search_api.opened import check_engine
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,25 @@ class Verification:
         return all(check.passed for check in self.checks)
 
 
+class Cluster(Protocol):
+    """Where records may be besides."""
+
+    def verify_records(self, manifest: GenerationManifest) -> str:
+        """What was compared. Raises NcrsError when it is not as published, or cannot be asked."""
+        ...
+
+
 def verify(
-    stores: Stores, engine: IndexEngine, generation: str, progress: files.Progress | None = None
+    stores: Stores,
+    engine: IndexEngine,
+    generation: str,
+    progress: files.Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> Verification:
-    """Check one generation whole. Never raises for damage: it is in the result."""
+    """Check one generation whole. Never raises for damage: it is in the result.
+
+    ``cluster``: the records there are checked too.
+    """
     folder = stores.generations / generation
     try:
         manifest = files.read_manifest(folder, _published_sha256(stores, generation))
@@ -58,7 +76,18 @@ def verify(
             _attempt("tables", lambda: _tables(stores, manifest)),
             _attempt("index", lambda: _index(stores, engine, manifest)),
         ]
+        if cluster is not None:
+            checks.append(_attempt("records", lambda: Check("records", True, cluster.verify_records(manifest))))
     return Verification(generation, tuple(checks))
+
+
+def catalogue_check(mirror: Mirror, stores: Stores) -> Check:
+    """Whether nodes that follow the cluster are told of the generation that is current."""
+    return _attempt("catalogue", lambda: _said(mirror.lag(stores)))
+
+
+def _said(lag: str) -> Check:
+    return Check("catalogue", not lag, lag or "the marker in the cluster names what is current")
 
 
 def _published_sha256(stores: Stores, generation: str) -> str | None:
@@ -73,7 +102,7 @@ def _published_sha256(stores: Stores, generation: str) -> str | None:
 def _attempt(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
-    except GenerationError as error:
+    except NcrsError as error:
         return Check(name, False, error.message)
     except db.DatabaseError as error:
         return Check(name, False, f"the replica cannot be read ({type(error).__name__})")
@@ -88,6 +117,7 @@ def _tables(stores: Stores, manifest: GenerationManifest) -> Check:
 
 
 def _index(stores: Stores, engine: IndexEngine, manifest: GenerationManifest) -> Check:
+    check_engine(manifest, engine)
     with closing(engine.open(files.index_place(stores.generations / manifest.generation, manifest))) as reader:
         equal = (reader.count(), reader.checksum()) == (manifest.index.documents, manifest.index.checksum)
     text = f"{manifest.index.documents} documents" if equal else "documents or checksum differ"

@@ -14,7 +14,7 @@ kill leaves inside, and why it does no harm:
   here already, so that a file that cannot be opened is not adopted;
 - settling: a function of the tables, done again with the same result;
 - an index in a folder, half built: removed and built anew; one in a cluster goes on (``search_api/index``);
-- names that end in ``.partial`` and spilled data: removed here.
+- files half written, under names of their own (``.partial``, ``.new``), and spilled data: removed here.
 
 A build that did not reconcile, or that failed twice, is not adopted: it would only fail once more.
 """
@@ -68,7 +68,7 @@ def _fit(place: Workspace, plan: BuildPlan) -> bool:
 def _opens(place: Workspace, settings: Settings) -> bool:
     """Whether the replica can be opened; a write-ahead log that a kill left is folded in."""
     remove_folder(place.folder / "temporary")
-    for path in place.folder.rglob(".*.partial"):
+    for path in (*place.folder.rglob(".*.partial"), *place.folder.rglob(".*.new")):
         path.unlink()
     if not place.replica.is_file():
         return False

@@ -6,6 +6,7 @@ Does not belong here: the index (``assets/index``), the lock around the steps (t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,16 +39,21 @@ from search_api.settings import Settings
 
 @dataclass(frozen=True)
 class Site:
-    """Where and with what a generation is built."""
+    """Where and with what a generation is built. ``missing`` says what a cluster no longer has of one."""
 
     stores: Stores
     ledger: Ledger
     settings: Settings
     versions: Versions
+    missing: Callable[[GenerationManifest], frozenset[str]] = lambda _: frozenset()
 
 
-def standing(stores: Stores) -> Standing:
-    """What is current now and whether it can be built upon. A damaged one is a fault, not an error."""
+def standing(site: Site) -> Standing:
+    """What is current now and whether it can be built upon. A damaged one is a fault, not an error.
+
+    Raises ClusterUnavailable when it is in a cluster that cannot be asked.
+    """
+    stores = site.stores
     highest = max((files.generation_number(path.name) or 0 for path in files.folders(stores.generations)), default=0)
     try:
         current = files.read_current(stores.generations)
@@ -61,13 +67,17 @@ def standing(stores: Stores) -> Standing:
         files.check_sizes(stores.generations / current.generation, manifest)
     except GenerationError as error:
         return Standing(name=current.generation, fault=error.message, highest_number=highest)
-    return Standing(name=current.generation, manifest=manifest, highest_number=highest)
+    return Standing(name=current.generation, manifest=manifest, highest_number=highest, missing=site.missing(manifest))
 
 
 def make_plan(site: Site, *, anew: bool = False) -> BuildPlan:
     """The plan for what the ledger has committed and the current generation lacks."""
+    return _plan_on(site, standing(site), anew=anew)
+
+
+def _plan_on(site: Site, stands: Standing, *, anew: bool) -> BuildPlan:
     extracts = [step_of(entry) for feed in FEEDS for entry in site.ledger.validated(feed)]
-    return plan_build(extracts, standing(site.stores), site.versions, anew=anew)
+    return plan_build(extracts, stands, site.versions, anew=anew)
 
 
 def begin(site: Site, build_id: str, *, anew: bool = False) -> Workspace:
@@ -76,8 +86,8 @@ def begin(site: Site, build_id: str, *, anew: bool = False) -> Workspace:
 
     When there is nothing to do the place holds only the plan. Raises Refused (disk space).
     """
-    plan = make_plan(site, anew=anew)
-    last = standing(site.stores).manifest
+    stands = standing(site)
+    plan, last = _plan_on(site, stands, anew=anew), stands.manifest
     adopted = adopt(site.stores, site.settings, build_id, plan)
     if plan.work:
         check_free_space(site.stores, site.settings, plan, _bytes(last))

@@ -22,6 +22,9 @@ from schemas.feeds import FEEDS, PDS_PATIENT, ExtractKind
 from schemas.generation import FeedState, GenerationManifest
 from search_api.ops.ledger import RELEASED_SUFFIX, ExtractEntry
 
+# What a cluster can lose of a generation.
+INDEX, RECORDS = "search index", "records"
+
 
 class Step(BaseModel):
     """One extract to apply, of ``rows`` accepted rows. ``position`` orders records without version or
@@ -46,7 +49,7 @@ class Step(BaseModel):
 
 
 class Versions(BaseModel):
-    """What the code at hand would write into a manifest."""
+    """What the code at hand would write into a manifest. ``records``: whether a cluster gets the records too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,13 +57,15 @@ class Versions(BaseModel):
     code_version: str
     weights_version: str
     engine: str
+    records: bool = False
 
 
 class BuildPlan(BaseModel):
     """``base`` None: from nothing. ``previous`` is what is current now; publishing checks it again.
 
-    ``fresh_index``: index and name frequencies are built from nothing. ``feeds`` is the state of
-    each feed once the plan is carried out. ``work`` False: there is nothing to do, ``reason`` says why.
+    ``fresh_index``: index and name frequencies are built from nothing. ``fresh_records``: so are the
+    records in the cluster, if there are to be any. ``feeds`` is the state of each feed once the plan is
+    carried out. ``work`` False: there is nothing to do, ``reason`` says why.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +77,7 @@ class BuildPlan(BaseModel):
     number: int
     steps: tuple[Step, ...]
     fresh_index: bool
+    fresh_records: bool
     feeds: tuple[FeedState, ...]
     versions: Versions
 
@@ -85,7 +91,10 @@ class BuildPlan(BaseModel):
 
 
 class Standing(BaseModel):
-    """What stands now: the current generation if it can be built upon, its name even if it cannot."""
+    """What stands now: the current generation if it can be built upon, its name even if it cannot.
+
+    ``missing`` names what the cluster no longer has of it: INDEX, RECORDS.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,6 +102,7 @@ class Standing(BaseModel):
     manifest: GenerationManifest | None = None
     fault: str | None = None
     highest_number: int = 0
+    missing: frozenset[str] = frozenset()
 
 
 def step_of(entry: ExtractEntry) -> Step:
@@ -115,9 +125,9 @@ def plan_build(extracts: Iterable[Step], standing: Standing, versions: Versions,
     base = None if anew else _usable(standing, versions)
     held = {(state.feed, state.source): state for state in base.feeds} if base else {}
     steps = tuple(step for step in ordered if step.sequence > _applied(held.get((step.feed, step.source))))
-    outdated = base is not None and _index_outdated(base, versions)
+    why = _outdated(base, versions, standing.missing) if base else ""
     full_patients = any(step.feed == PDS_PATIENT.name and step.kind == "full" for step in steps)
-    work, reason = _verdict(steps, standing, base, outdated=outdated)
+    work, reason = _verdict(steps, standing, base, why)
     return BuildPlan(
         work=work,
         reason=reason,
@@ -125,7 +135,11 @@ def plan_build(extracts: Iterable[Step], standing: Standing, versions: Versions,
         previous=standing.name,
         number=standing.highest_number + 1,
         steps=steps if work else (),
-        fresh_index=base is None or outdated or full_patients,
+        fresh_index=base is None or _index_outdated(base, versions) or INDEX in standing.missing or full_patients,
+        fresh_records=base is None
+        or base.records is None
+        or base.code_version != versions.code_version
+        or RECORDS in standing.missing,
         feeds=_feeds_after(held.values(), steps if work else ()),
         versions=versions,
     )
@@ -140,6 +154,17 @@ def _usable(standing: Standing, versions: Versions) -> GenerationManifest | None
     return base if base is not None and base.schema_version == versions.schema_version else None
 
 
+def _outdated(base: GenerationManifest, versions: Versions, missing: frozenset[str]) -> str:
+    """Why a new generation is due although no extract came; empty when none is."""
+    if _index_outdated(base, versions):
+        return "with a new index: weights, engine or release changed"
+    if missing:
+        return f"made again in the cluster, which no longer has: {', '.join(sorted(missing))}"
+    if (base.records is not None) != versions.records:
+        return f"{'with' if versions.records else 'without'} its records in the cluster, as is now set"
+    return ""
+
+
 def _index_outdated(base: GenerationManifest, versions: Versions) -> bool:
     """Another release may normalise otherwise: documents of both in one index would not reconcile."""
     held = (base.weights_version, base.index.engine, base.code_version)
@@ -150,9 +175,7 @@ def _applied(state: FeedState | None) -> int:
     return state.sequence if state else 0
 
 
-def _verdict(
-    steps: Sequence[Step], standing: Standing, base: GenerationManifest | None, *, outdated: bool
-) -> tuple[bool, str]:
+def _verdict(steps: Sequence[Step], standing: Standing, base: GenerationManifest | None, why: str) -> tuple[bool, str]:
     """Whether to build, and the reason in one sentence."""
     if base is None and not any(step.feed == PDS_PATIENT.name for step in steps):
         return False, "No patient extract has been accepted yet."
@@ -162,8 +185,8 @@ def _verdict(
         return True, "From nothing, from every accepted extract."
     if steps:
         return True, f"On {base.generation}, with the extracts it lacks."
-    if outdated:
-        return True, f"On {base.generation}, with a new index: weights, engine or release changed."
+    if why:
+        return True, f"On {base.generation}, {why}."
     return False, f"{base.generation} holds every accepted extract."
 
 

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -63,6 +64,12 @@ class BuildState(BaseModel):
     records: RecordsState | None = None
     documents_changed: int = 0
     reconciled: bool = False
+
+    @property
+    def cluster_name(self) -> str:
+        """The end of the names that this build's indexes have in a cluster: number and content, as settled."""
+        content = sha256("".join(table.checksum for table in self.tables).encode()).hexdigest()
+        return f"{self.plan.number:06d}-{content[:8]}"
 
 
 @dataclass(frozen=True)
