@@ -1,7 +1,7 @@
 """What will go wrong on this machine, and what to do about each finding.
 
-Belongs here: one function per thing looked at; each looks and changes nothing.
-Does not belong here: printing (``cli_status.py``), repairs.
+Belongs here: one function per thing looked at on this machine; each looks and changes nothing.
+Does not belong here: the search cluster (``doctor_cluster.py``), printing (``cli_status.py``), repairs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from schemas.errors import GenerationError
+from schemas.errors import ConfigurationError, GenerationError
 from schemas.feeds import PDS_PATIENT
 from schemas.generation import CURRENT_NAME, GenerationManifest
+from search_api.cluster.addresses import check, on_cluster
 from search_api.generation_files import read_current, read_manifest
 from search_api.settings import Settings
 
@@ -54,6 +55,7 @@ def examine(settings: Settings) -> list[Finding]:
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         python,
         contradictions,
+        cluster,
         folders,
         file_systems,
         disk,
@@ -85,9 +87,23 @@ def contradictions(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "settings", "fail", "NCRS_RETENTION below 2 leaves nothing to roll back to.", "Set it to 2 or more."
         )
-    if settings.index != "embedded" and not settings.index.startswith(("https://", "http://127.0.0.1")):
-        yield Finding("settings", "fail", "NCRS_INDEX is neither embedded nor an https address.", "Mend NCRS_INDEX.")
+    try:
+        check(settings)
+    except ConfigurationError as error:
+        yield Finding("settings", "fail", error.message, error.remedy)
     yield Finding("settings", "ok", f"read; home is {settings.home}")
+
+
+def cluster(settings: Settings) -> Iterator[Finding]:
+    """The search cluster, when there is one and its settings can be used."""
+    try:
+        check(settings)
+    except ConfigurationError:
+        return
+    if on_cluster(settings):
+        from pipelines import doctor_cluster
+
+        yield from doctor_cluster.examine(settings)
 
 
 def folders(settings: Settings) -> Iterator[Finding]:
