@@ -18,6 +18,7 @@ from schemas.types import polars_type
 from search_api.index.documents import documents
 from search_api.index.embedded import EmbeddedEngine
 from search_api.index.frequencies import Frequencies
+from search_api.index.opensearch import OpenSearchEngine
 from search_api.index.provider import IndexPlace, IndexReader, KeyQuery
 from search_api.matching.matcher import Matcher
 from search_api.matching.questions import Answer, DateRange, Mode, Question
@@ -87,8 +88,27 @@ def at(folder: Path) -> IndexPlace:
 
 
 def keyed(keys: Iterable[str], *, limit: int, open_only: bool = False, rarity: int = 20) -> KeyQuery:
-    """A query of these keys, all of one rarity."""
-    return KeyQuery(tuple(WeighedKey(key, rarity) for key in keys), open_only, limit)
+    """A query of these keys, each once, all of one rarity."""
+    return KeyQuery(tuple(WeighedKey(key, rarity) for key in dict.fromkeys(keys)), open_only, limit)
+
+
+@dataclass(frozen=True)
+class Site:
+    """An engine and a folder of generations under construction, one a name."""
+
+    engine: EmbeddedEngine | OpenSearchEngine
+    folder: Path
+
+    def at(self, name: str) -> IndexPlace:
+        """The place of an index."""
+        return IndexPlace(self.folder / name / "generation", self.engine.new_location(name))
+
+    def build(self, name: str, rows: pl.DataFrame, frequencies: Frequencies | None = None) -> IndexReader:
+        """Build in full, commit and open; close the reader when done."""
+        writer = self.engine.create(self.at(name))
+        writer.add(documents(rows, frequencies or Frequencies.build([rows])))
+        writer.commit()
+        return self.engine.open(self.at(name))
 
 
 @dataclass
