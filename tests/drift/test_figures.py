@@ -18,6 +18,13 @@ def test_the_page_is_what_the_store_says() -> None:
     )
 
 
+def test_other_pages_show_figures_as_stored() -> None:
+    shown = pages.pages_with_figures()
+    assert shown
+    for path in shown:
+        assert path.read_text(encoding="utf-8") == pages.filled(path.read_text(encoding="utf-8"), stored()), path.name
+
+
 def test_every_figure_has_a_dotted_name_and_its_conditions() -> None:
     store = stored()
     assert store

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.performance import audit, bench_matching, bench_opensearch, served, way
+from tests.performance import audit, bench_matching, bench_opensearch, cluster_way, served, way
 from tests.performance.figures import Figure, hardware
 from tests.performance.node import a_node
 from tests.performance.page import write
@@ -43,7 +43,7 @@ def _figures(home: Path, options: argparse.Namespace) -> Iterator[Figure]:
     size = way.label(options.patients)
     yield from way.figures(home, options.patients, options.seed)
     yield from bench_matching.figures(home, size)
-    yield from served.figures(home, size)
+    yield from served.figures(home, f"bench.{size}")
     yield from _engines(home, options)
     yield from audit.figures(home / "bench-audit")
 
@@ -56,6 +56,7 @@ def _engines(home: Path, options: argparse.Namespace) -> Iterator[Figure]:
             way.extract(small, SMALL, options.seed)
             yield from bench_opensearch.figures(small, way.label(SMALL), url)
         yield from bench_opensearch.figures(home, way.label(options.patients), url)
+        yield from cluster_way.figures(home, options.patients, options.seed, url)
 
 
 def _shown(figure: Figure) -> Figure:

@@ -6,7 +6,9 @@ Belongs here: text and tables of the page. Does not belong here: measuring, the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.performance.figures import PAGE, Figure, Store, figure_of, keep, stored
@@ -42,7 +44,7 @@ turn, a hundred questions at a time, after a warm-up of each. One thread asks; c
 
 The plain index has the names (all of them, current and previous) as `text` with the stock analyser, the rest as `keyword`,
 and the `_source`. Fuzziness has the defaults of the server (no `prefix_length`, 50 expansions). It is treated as well as ours:
-one shard, no replica, refresh off while loading, merged to one segment; our client, its connection pool and its deadlines;
+one shard, no replica, refresh off while loading, merged to one segment as ours is; our client, its connection pool and its deadlines;
 the answer asks for the 50 best by number from doc values, without `_source` and without counting hits. It scores nothing
 outside the server and knows nothing of restricted patients; ours does both within the time shown.
 
@@ -53,7 +55,10 @@ outside the server and knows nothing of restricted patients; ours does both with
 - bytes a patient: for OpenSearch the primary store as `_cat/indices` tells it, for the embedded engine its folder.
 """
 
-NOTE = "`bench.opensearch.*` is held against `bench.plain_opensearch.*`, the plain query with every filter."
+NOTE = "Ours on OpenSearch held against the plain query with every filter, and the whole way on a cluster:"
+
+# A list of figures inside another page: these lines, with the names in the first, and a table between them.
+_BEGIN, _END = re.compile(r"<!-- figures: ([a-z0-9_. ]+) -->"), "<!-- end of figures -->"
 
 ROWS = (
     ("search_p50_ms", "search, p50"),
@@ -145,23 +150,50 @@ def _by_conditions(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[
 def _cell(store: Store, name: str) -> str:
     if name not in store:
         return "–"
-    figure = figure_of(store[name])
-    return f"{figure.value:.4g} {figure.unit}"
+    return _value(figure_of(store[name]))
+
+
+def _value(figure: Figure) -> str:
+    return f"{figure.value:.4g} {figure.unit}".strip()
 
 
 def _row(figure: Figure) -> str:
     must = "" if figure.must is None else f"{'≥' if figure.more_is_better else '≤'} {figure.must:g} {figure.unit}"
-    return f"| `{figure.name}` | {figure.meaning} | {figure.value:.4g} {figure.unit} | {must} | {figure.verdict} |"
+    return f"| `{figure.name}` | {figure.meaning} | {_value(figure)} | {must} | {figure.verdict} |"
+
+
+def filled(text: str, store: Store) -> str:
+    """Another page with the figures that it lists as they are in the store."""
+    parts = []
+    while begin := _BEGIN.search(text):
+        parts += [text[: begin.end()], "\n", *_listed(begin.group(1).split(), store)]
+        text = text[text.index(_END, begin.end()) :]
+    return "".join([*parts, text])
+
+
+def _listed(names: Iterable[str], store: Store) -> list[str]:
+    rows = [figure_of(store[name]) for name in names if name in store]
+    lines = ["| figure | what | measured |", "| --- | --- | --- |"]
+    return [f"{line}\n" for line in [*lines, *(f"| `{f.name}` | {f.meaning} | {_value(f)} |" for f in rows)]]
 
 
 def write(figures: Iterable[Figure], *, seed: int) -> None:
-    """Keep these figures and make the page anew."""
-    PAGE.write_text(page(keep(figures, seed=seed)))
+    """Keep these figures and make every page anew that shows some."""
+    keep(figures, seed=seed)
+    main()
 
 
 def main() -> None:
-    """The page from what is stored."""
-    PAGE.write_text(page(stored()))
+    """The pages from what is stored."""
+    store = stored()
+    PAGE.write_text(page(store))
+    for path in pages_with_figures():
+        path.write_text(filled(path.read_text(), store))
+
+
+def pages_with_figures() -> list[Path]:
+    """Pages other than the one of all figures that list some."""
+    return [path for path in sorted(PAGE.parent.glob("*.md")) if path != PAGE and _BEGIN.search(path.read_text())]
 
 
 if __name__ == "__main__":

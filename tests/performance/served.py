@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
@@ -29,8 +29,11 @@ SECONDS = 8.0
 BASE = "/FHIR/R4/Patient"
 
 
-def figures(home: Path, size: str) -> Iterator[Figure]:
-    """Reads by number, PDS fuzzy searches and wide searches, at 8 connections on one worker."""
+def figures(home: Path, stem: str, settings: Mapping[str, str] | None = None) -> Iterator[Figure]:
+    """Reads by number, PDS fuzzy searches and wide searches, at 8 connections on one worker.
+
+    ``stem`` begins the figures' names; ``settings`` are those of an API node that is not of this home.
+    """
     numbers, questions = _population(home)
     wide = [{**question, "_ncrs-mode": "wide"} for question in questions]
     fuzzy = [{**question, "_fuzzy-match": "true"} for question in questions]
@@ -39,16 +42,14 @@ def figures(home: Path, size: str) -> Iterator[Figure]:
         "fuzzy": [f"{BASE}?{urlencode(question)}" for question in fuzzy],
         "wide": [f"{BASE}?{urlencode(question)}" for question in wide],
     }
-    with _serving(home) as token:
+    with _serving({"NCRS_HOME": str(home), **(settings or {})}) as token:
         for name, paths in asked.items():
             measured = load.run(API_PORT, paths, token, connections=CONNECTIONS, seconds=SECONDS)
             what = f"{name} over HTTP, token checked, audited, 8 connections, 1 worker"
-            yield Figure(f"bench.{size}.http_{name}_per_s", measured.rate, "1/s", what, more_is_better=True)
-            yield Figure(f"bench.{size}.http_{name}_p50_ms", measured.p50_ms, "ms", f"{name}: median")
-            yield Figure(f"bench.{size}.http_{name}_p99_ms", measured.p99_ms, "ms", f"{name}: 99th percentile")
-            yield Figure(
-                f"bench.{size}.http_{name}_not_ok", measured.not_ok, "answers", f"{name}: answers other than 200", 0
-            )
+            yield Figure(f"{stem}.http_{name}_per_s", measured.rate, "1/s", what, more_is_better=True)
+            yield Figure(f"{stem}.http_{name}_p50_ms", measured.p50_ms, "ms", f"{name}: median")
+            yield Figure(f"{stem}.http_{name}_p99_ms", measured.p99_ms, "ms", f"{name}: 99th percentile")
+            yield Figure(f"{stem}.http_{name}_not_ok", measured.not_ok, "answers", f"{name}: answers other than 200", 0)
 
 
 def _population(home: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -74,9 +75,9 @@ def _question(row: tuple[int, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _serving(home: Path) -> Iterator[str]:
+def _serving(settings: Mapping[str, str]) -> Iterator[str]:
     issuer = f"http://127.0.0.1:{ISSUER_PORT}"
-    environment = {**os.environ, "NCRS_HOME": str(home), "NCRS_ISSUER": issuer, "NCRS_PORT": str(API_PORT)}
+    environment = {**os.environ, **settings, "NCRS_ISSUER": issuer, "NCRS_PORT": str(API_PORT)}
     identity = _start(["sandbox", "identity", "--port", str(ISSUER_PORT)], environment)
     api = _start(["pipelines.cli", "serve", "--port", str(API_PORT)], environment)
     try:

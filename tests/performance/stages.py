@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,9 @@ class Measured:
     peak_gb: float
 
 
-def run(arguments: list[str], home: Path) -> Measured:
-    """Runs ``python -m …`` with ``NCRS_HOME``; output goes to the terminal. Raises on failure."""
-    environment = {**os.environ, "NCRS_HOME": str(home)}
+def run(arguments: list[str], home: Path, settings: Mapping[str, str] | None = None) -> Measured:
+    """Runs ``python -m …`` with ``NCRS_HOME`` and other settings; output goes to the terminal. Raises on failure."""
+    environment = {**os.environ, "NCRS_HOME": str(home), **(settings or {})}
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
