@@ -16,12 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import ClusterUnavailable, PermanentFault
-from search_api.cluster.answers import REFUSED_ACCOUNT
+from search_api.cluster.answers import BLOCKED, REFUSED_ACCOUNT
 from search_api.cluster.client import Answer, Cluster
 
 REQUEST_SECONDS = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
-_PARAMS = {"require_alias": "true", "filter_path": "items.*.status,items.*.error.type,error.type,status"}
+# ``timeout``: so long a request waits inside the cluster for a shard without a node; it is sent again anyway.
+_PARAMS = {
+    "require_alias": "true",
+    "timeout": "10s",
+    "filter_path": "items.*.status,items.*.error.type,error.type,status",
+}
 _BLOCKED = "cluster_block_exception"
 _GONE = "index_not_found_exception"
 _TOO_LARGE = 413
@@ -55,8 +60,7 @@ class Sender:
         pauses = _Pauses(self._patience)
         while waiting:
             try:
-                left, outcome = self._once(waiting)
-                reason = "put_off"
+                left, outcome, reason = self._once(waiting)
             except ClusterUnavailable as error:
                 if error.reason == REFUSED_ACCOUNT:
                     raise
@@ -69,8 +73,8 @@ class Sender:
                 pauses.wait(self._alias, reason)
         return Outcome(created, deleted)
 
-    def _once(self, lines: list[bytes]) -> tuple[list[bytes], Outcome]:
-        """One request: the lines that are put off, and what became of the others."""
+    def _once(self, lines: list[bytes]) -> tuple[list[bytes], Outcome, str]:
+        """One request: the lines that are put off, what became of the others, and why the last was put off."""
         answer = self._cluster.repeat(
             "POST", f"/{self._alias}/_bulk", b"".join(lines), params=_PARAMS, budget=REQUEST_SECONDS
         )
@@ -79,7 +83,7 @@ class Sender:
         items = answer.body.get("items") if isinstance(answer.body, dict) else None
         if not isinstance(items, list) or len(items) != len(lines):
             raise ClusterUnavailable("The search cluster did not say what became of each document.", reason="broken")
-        put_off, created, deleted = [], 0, 0
+        put_off, created, deleted, kind = [], 0, 0, ""
         for line, item in zip(lines, items, strict=True):
             ((action, result),) = item.items()
             status = int(result["status"])
@@ -88,18 +92,19 @@ class Sender:
                 deleted += action == "delete" and status == 200
             elif _passes(status, _type(result)):
                 put_off.append(line)
+                kind = _type(result)
             else:
                 raise self._never(status, _type(result))
-        return put_off, Outcome(created, deleted)
+        return put_off, Outcome(created, deleted), _reason(kind)
 
-    def _refused(self, answer: Answer, lines: list[bytes]) -> tuple[list[bytes], Outcome]:
+    def _refused(self, answer: Answer, lines: list[bytes]) -> tuple[list[bytes], Outcome, str]:
         if answer.status == _TOO_LARGE:
             raise PermanentFault(
                 "The search cluster refuses bulk requests of this size.", remedy="Lower NCRS_OPENSEARCH_BULK_BYTES."
             )
         kind = _type(answer.body) if isinstance(answer.body, dict) else ""
         if _passes(answer.status, kind):
-            return lines, Outcome()
+            return lines, Outcome(), _reason(kind)
         raise self._never(answer.status, kind)
 
     def _never(self, status: int, kind: str) -> PermanentFault:
@@ -136,6 +141,11 @@ class _Pauses:
 def _passes(status: int, kind: str) -> bool:
     """Whether the same may be taken later: too busy, a shard away, a block that somebody can lift."""
     return status == _TOO_MANY or status >= 500 or kind == _BLOCKED
+
+
+def _reason(kind: str) -> str:
+    """A block is named: somebody must lift it, or make room on the disk. The rest passes by itself, or does not."""
+    return BLOCKED if kind == _BLOCKED else "put_off"
 
 
 def _type(result: Any) -> str:
