@@ -77,12 +77,19 @@ class Room:
         return folder
 
     def data_folder(self, wanted: Path) -> Path:
-        """The folder for lasting data: the wanted one, or one in its stead when the nodes' user cannot reach that."""
+        """The folder for lasting data: the wanted one, or one in its stead when the nodes' user cannot reach that.
+
+        Whoever removes the wanted folder starts afresh, also when another one stood in for it.
+        """
         wanted = wanted.absolute()
+        fresh = not wanted.exists()
         wanted.mkdir(parents=True, exist_ok=True)
         if self.user is None:
             return wanted
         folder = wanted if can_reach(wanted.parent, self.user) else _instead_of(wanted, self.user)
+        if fresh:
+            for left in folder.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
         self.give(folder)
         return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,30 @@ def test_a_closed_folder_on_the_way_is_seen(tmp_path: Path) -> None:
     folder.parent.chmod(0o700)
     assert not can_reach(folder, stranger)
     assert can_reach(folder.parent, User(os.geteuid(), os.getegid())) or os.geteuid() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its nodes to another user")
+def test_data_of_a_closed_home_lies_elsewhere_and_goes_with_the_home(tmp_path: Path) -> None:
+    wanted = tmp_path / "home" / "opensearch"
+    (tmp_path / "home").mkdir(mode=0o700)
+    with Room() as room:
+        folder = room.data_folder(wanted)
+        try:
+            assert folder != wanted
+            assert room.user is not None
+            assert can_reach(folder, room.user)
+            assert not folder.stat().st_mode & 0o077
+            (folder / "nodes").mkdir()
+            assert room.data_folder(wanted) == folder
+            assert (folder / "nodes").exists()
+            wanted.rmdir()
+            assert room.data_folder(wanted) == folder
+            assert not (folder / "nodes").exists()
+            folder.chmod(0o777)
+            with pytest.raises(Refused, match="is not this node's"):
+                room.data_folder(wanted)
+        finally:
+            shutil.rmtree(folder)
 
 
 def test_a_taken_port_is_refused(tmp_path: Path) -> None:
