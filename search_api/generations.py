@@ -189,7 +189,7 @@ class Generations:
             if seen != self._seen or first or (self._problem is not None and self._idle >= RETRY_POLLS):
                 self._seen, self._idle = seen, 0
                 self._try_current(verify=self._verify_at_start and (first or self._problem is not None))
-        except (PassingFault, GenerationError) as error:  # not reached, or a cluster that nobody published to yet
+        except NcrsError as error:  # not reached, or a cluster that nobody published to yet
             self._seen = _UNKNOWN
             self._settle(error)
 
@@ -203,7 +203,9 @@ class Generations:
             return
         try:
             self._source.confirm(held.generation)
-        except GenerationError as error:
+        except PassingFault:
+            raise
+        except NcrsError as error:
             with self._lock:
                 self._held = None
             logging.event("GEN005", "error", generation=held.generation.manifest.generation)
@@ -217,7 +219,9 @@ class Generations:
             if current is not None:
                 self._follow(current, verify=verify)
             self._settle(None)
-        except GenerationError as error:
+        except PassingFault:
+            raise
+        except NcrsError as error:
             self._settle(error)
             if self._held is None:
                 self._fall_back()
@@ -244,6 +248,9 @@ class Generations:
             self._retire(old)
 
     def _settle(self, error: NcrsError | None) -> None:
+        if error is not None and not isinstance(error, PassingFault | GenerationError):
+            # Whatever else a store says of a generation, to who asks there is none to answer from.
+            error = GenerationError(error.message, remedy=error.remedy)
         with self._lock:
             changed = str(error) != str(self._problem)
             self._problem = error
@@ -255,7 +262,9 @@ class Generations:
         for name in self._before_current():
             try:
                 held = self._opened(name, None, verify=self._verify_at_start)
-            except GenerationError:
+            except PassingFault:
+                raise
+            except NcrsError:
                 continue
             self._exchange(held)
             logging.event("GEN003", "error", generation=name)
