@@ -48,9 +48,11 @@ class Translated(ContextDecorator):
         if not isinstance(error, Exception) or isinstance(error, _CONTROL_FLOW):
             return False
         fault = as_fault(error)
-        if isinstance(fault, PassingFault):
+        passing = isinstance(fault, PassingFault)
+        if passing and not _last_try():
             raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS) from fault
-        said = {"kind": type(error).__name__, "code": fault.code, "text": fault.message, "remedy": fault.remedy}
+        kind_said = PassingFault.__name__ if passing else type(error).__name__
+        said = {"kind": kind_said, "code": fault.code, "text": fault.message, "remedy": fault.remedy}
         raise dg.Failure(description=str(fault), metadata=said, allow_retries=False) from None
 
 
@@ -68,6 +70,14 @@ def as_fault(error: Exception) -> NcrsError:
     if _passes(error):
         return PassingFault(text, remedy="It is tried again; see docs/runbook.md when it stays.")
     return PermanentFault(text, remedy="This is a fault of the product or of its store; see docs/runbook.md.")
+
+
+def _last_try() -> bool:
+    """Whether no further try would come: then the fault itself must be said, not that it may pass."""
+    try:
+        return dg.OpExecutionContext.get().retry_number >= MAX_RETRIES
+    except dg.DagsterInvariantViolationError:
+        return False
 
 
 def _passes(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli_common import Exit, JsonOption, actor, emit, in_utc, progress_bar, settings, step, table
+from pipelines.cli_common import Exit, JsonOption, actor, emit, in_utc, progress_bar, say, settings, step, table
 from schemas.errors import PermanentFault
 
 if TYPE_CHECKING:
@@ -67,8 +67,10 @@ def rollback(
     """
     from assets.published.rollback import rollback as roll_back
 
+    chosen = settings()
     with step("Verifying and rolling back"):
-        marker = roll_back(_builder(settings()), to=to, reason=reason)
+        marker = roll_back(_builder(chosen), to=to, reason=reason)
+    warn_of_lag(chosen)
     emit(marker.model_dump(mode="json"), as_json=as_json, lines=[f"Generation {marker.generation} is current again."])
 
 
@@ -137,7 +139,20 @@ def _publish(reason: str, *, full: bool, as_json: bool) -> None:
     with open_instance(chosen) as instance, shown:
         published = publish_now(chosen, instance, Ask(reason, actor(), full))
     text = f"Published generation {published}." if published else "Nothing new to publish."
+    warn_of_lag(chosen)
     emit({"published": published}, as_json=as_json, lines=[text])
+
+
+def warn_of_lag(chosen: Settings) -> None:
+    """Nodes that follow the cluster may not know yet: the generation is published all the same."""
+    if chosen.records != "opensearch":
+        return
+    from assets.published.cluster_status import cluster_status
+    from pipelines.home import stores_of
+
+    found = cluster_status(chosen, stores_of(chosen))
+    for line in found.lines() if found else ():
+        say(line)
 
 
 def _show_plan(full: bool, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli_common import Exit, JsonOption, actor, emit, settings, step, table
+from pipelines.cli_generations import warn_of_lag
 from schemas.errors import ConfigurationError, Refused
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def ingest(
         results, published = _run(chosen, names, publish, as_json)
     else:
         results, published = [FeedResult(name) for name in names], None
+    if published:
+        warn_of_lag(chosen)
     _show(results, published, as_json)
     _finish(results)
 

@@ -14,8 +14,10 @@ import typer
 from pipelines.cli_common import Exit, JsonOption, emit, in_utc, in_words, settings, table
 
 if TYPE_CHECKING:
+    from assets.published.cluster_status import ClusterStatus
     from schemas.generation import GenerationManifest
     from search_api.ops.freshness import FeedFreshness
+    from search_api.ops.ledger import Ledger
     from search_api.settings import Settings
 
 FEED_COLUMNS = ("feed", "state", "as-at", "behind", "limits", "extract", "rows", "rows held", "held", "refused", "code")
@@ -28,7 +30,8 @@ def register(app: typer.Typer) -> None:
 
 
 def status(as_json: JsonOption = False) -> None:
-    """Say, per feed: as-at time, how far behind against its limits, last extract, counts, refusals; and what is served.
+    """Say, per feed: as-at time, how far behind against its limits, last extract, counts, refusals; and what is
+    served, why the last build failed if it did, and how a cluster stands to it.
 
     Exit code 1 when a feed is past its hard limit or nothing is published.
 
@@ -39,14 +42,18 @@ def status(as_json: JsonOption = False) -> None:
     from search_api.ops.freshness import all_freshness
 
     chosen = settings()
-    feeds = all_freshness(ledger_of(chosen), datetime.now(UTC))
+    ledger = ledger_of(chosen)
+    feeds = all_freshness(ledger, datetime.now(UTC))
+    failure, cluster = _failure(ledger), _cluster(chosen)
     current = current_generation(chosen)
     kept = [path.name for path in published_folders(chosen.generations_folder)]
     if as_json:
         documents = [feed.document() for feed in feeds]
-        emit({"generation": _generation(current), "kept": kept, "feeds": documents}, as_json=True)
+        said = {"failure": failure, "cluster": vars(cluster) if cluster else None}
+        emit({"generation": _generation(current), "kept": kept, **said, "feeds": documents}, as_json=True)
     else:
         _print_generation(current, kept)
+        _print_troubles(failure, cluster)
         table(FEED_COLUMNS, [_feed_row(feed) for feed in feeds])
     if current is None or any(feed.state == "stale" for feed in feeds):
         raise typer.Exit(Exit.FAILURE)
@@ -82,6 +89,35 @@ def current_generation(chosen: Settings) -> GenerationManifest | None:
     if marker is None:
         return None
     return read_manifest(chosen.generations_folder / marker.generation, marker.manifest_sha256)
+
+
+def _failure(ledger: Ledger) -> dict[str, Any] | None:
+    """The failure of the newest build; None when one was published since."""
+    from assets.published.status import last_failure
+    from search_api.ops.generation_events import GenerationEvents
+
+    event = last_failure(GenerationEvents(ledger.engine))
+    return {"at": in_utc(event.at), "code": event.reason, "detail": event.detail} if event else None
+
+
+def _cluster(chosen: Settings) -> ClusterStatus | None:
+    """How the cluster stands; nothing is imported for it where there is none."""
+    if chosen.index == "embedded":
+        return None
+    from assets.published.cluster_status import cluster_status
+    from pipelines.home import stores_of
+
+    return cluster_status(chosen, stores_of(chosen))
+
+
+def _print_troubles(failure: dict[str, Any] | None, cluster: ClusterStatus | None) -> None:
+    lines = cluster.lines() if cluster else []
+    if failure:
+        lines.append(f"The last build failed at {failure['at']}: {failure['code']}, {failure['detail']}")
+    for line in lines:
+        typer.echo(line)
+    if lines:
+        typer.echo("")
 
 
 def _generation(manifest: GenerationManifest | None) -> dict[str, Any] | None:

@@ -75,7 +75,7 @@ def build_definitions(
 
 def _sensors(ingest_jobs: Mapping[str, Any], publish_job: Any) -> list[dg.SensorDefinition]:
     each = list(ingest_jobs.values())
-    return [sensors.drop_folder(each), sensors.new_extracts(publish_job, each)]
+    return [sensors.drop_folder(each), sensors.new_extracts(publish_job, each), sensors.cluster_marker()]
 
 
 def _schedules(ingest_jobs: Mapping[str, Any], freshness_job: Any) -> list[dg.ScheduleDefinition]:

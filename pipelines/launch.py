@@ -15,7 +15,7 @@ from assets.replica.factory import ACTOR_TAG, FULL_TAG, REASON_TAG
 from pipelines.definitions import build_definitions
 from pipelines.instance import process_tag
 from pipelines.jobs import PUBLISH
-from schemas.errors import PermanentFault, Refused
+from schemas.errors import NcrsError, PassingFault, PermanentFault, Refused
 from search_api.generation_files import read_current
 from search_api.settings import Settings
 
@@ -76,10 +76,11 @@ def publish_now(settings: Settings, instance: dg.DagsterInstance, ask: Ask) -> s
 
 
 def require_success(outcome: JobOutcome) -> JobOutcome:
-    """Raises what the first failed step said, as Refused or PermanentFault, so that exit codes hold."""
+    """Raises what the first failed step said, as Refused, PassingFault or PermanentFault, so that exit codes hold."""
     if not outcome.success:
         said = outcome.failures[0] if outcome.failures else StepFailure("", "JOB_FAILED", "No step says why.", "")
-        kind = Refused if said.kind == Refused.__name__ else PermanentFault
+        kinds: dict[str, type[NcrsError]] = {kind.__name__: kind for kind in (Refused, PassingFault)}
+        kind = kinds.get(said.kind, PermanentFault)
         raise kind(
             f"The job {outcome.job} failed: {said.text}",
             code=said.code,

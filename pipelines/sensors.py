@@ -1,4 +1,4 @@
-"""Sensors: what starts a job because something happened.
+"""Sensors: what starts a job because something happened, or mends at once what costs no run.
 
 Belongs here: noticing. Does not belong here: what counts as news (``news.py``), work of any
 size. A tick may happen twice: run keys and cursors make the second one harmless.
@@ -16,16 +16,20 @@ import dagster as dg
 from assets import keys
 from assets.landing.deliveries import Delivery, deliveries
 from assets.landing.land import pending
+from assets.published.mirror import Mirror
 from assets.stores import Stores
 from pipelines.jobs import PUBLISH, ingest_name
 from pipelines.news import manifest_of, signature, unpublished
+from schemas.errors import GenerationError, PassingFault
 from schemas.feeds import FEEDS
 from search_api.ops.ledger import Ledger
+from search_api.settings import Settings
 
 HEARTBEAT = "heartbeat"
 INTERVAL_S = 30
 DROP_FOLDER = "drop_folder"
 NEW_EXTRACTS = "new_extracts"
+CLUSTER_MARKER = "cluster_marker"
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -100,6 +104,36 @@ def new_extracts(publish_job: Any, ingest_jobs: list[Any]) -> dg.SensorDefinitio
         return look_at_ledger([job for job in busy if job in (*waiting_for, PUBLISH)], stores, ledger)
 
     return sense
+
+
+def cluster_marker() -> dg.SensorDefinition:
+    """Makes the marker in the cluster follow the one of this home, where nodes follow it."""
+
+    @dg.sensor(
+        name=CLUSTER_MARKER,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Mends the marker in the cluster when a kill or an outage left it behind. Starts no run.",
+    )
+    def sense(stores: dg.ResourceParam[Stores], settings: dg.ResourceParam[Settings]) -> dg.SkipReason:
+        heartbeat(stores, CLUSTER_MARKER, datetime.now(UTC))
+        return follow(stores, settings)
+
+    return sense
+
+
+def follow(stores: Stores, settings: Settings) -> dg.SkipReason:
+    """Look, and mend only when there is something to mend: the publish lock is not taken at each tick."""
+    if settings.records != "opensearch":
+        return dg.SkipReason("No node follows a cluster.")
+    mirror = Mirror(settings)
+    try:
+        if not mirror.lag(stores):
+            return dg.SkipReason("The marker in the cluster names what is current.")
+        mirror.follow(stores)
+    except (PassingFault, GenerationError) as error:
+        return dg.SkipReason(f"The marker in the cluster lags behind: {error.message}")
+    return dg.SkipReason("The marker in the cluster lagged behind and was made to follow.")
 
 
 def look_at_ledger(busy: list[str], stores: Stores, ledger: Ledger) -> dg.SensorResult:

@@ -34,7 +34,7 @@ from search_api.index.opensearch_form import Meta
 from search_api.index.provider import IndexEngine, IndexPlace
 from search_api.settings import Settings
 
-_SECONDS = 60.0
+_SECONDS = 10.0
 
 
 class Elsewhere:

@@ -64,4 +64,5 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
         "index_checksum": manifest.index.checksum,
         "bytes": sum(state.bytes for state in manifest.files),
         "removed": list(outcome.removed),
+        **({"cluster_marker_lags": outcome.lag} if outcome.lag else {}),
     }

@@ -24,7 +24,7 @@ from assets.published.publish import publish, record_current, remove_unpublished
 from assets.published.retention import retire
 from assets.replica.build import Site, apply_feed, begin, settle_replica
 from assets.replica.plan import BuildPlan, Versions
-from assets.replica.workspace import Workspace, build_lock
+from assets.replica.workspace import Workspace, build_lock, workspace
 from assets.stores import Stores
 from schemas.errors import NcrsError, PassingFault
 from schemas.feeds import FEEDS
@@ -112,18 +112,17 @@ def build_and_publish(made: Builder, build_id: str, reason: str, *, anew: bool =
     A failure is recorded and raised; what is published stays as it is. Raises Refused (another build
     at work, disk space), ReconcileError, GenerationError, PermanentFault.
     """
-    with build_lock(made.stores):
-        place = begin_build(made, build_id, anew=anew)
-        plan = place.state.plan
-        if not plan.work:
+    place = workspace(made.stores, build_id)
+    with build_lock(made.stores), FailureRecord(made, place):
+        begin_build(made, build_id, anew=anew)
+        if not place.state.plan.work:
             return finish_without_work(made, place)
-        with FailureRecord(made, place):
-            for feed in FEEDS:
-                apply_feed(made.site, place, feed)
-            settle_replica(made.site, place)
-            build_index(made.index, place)
-            require_equal(reconcile(made.index, place))
-            return publish_build(made, place, reason)
+        for feed in FEEDS:
+            apply_feed(made.site, place, feed)
+        settle_replica(made.site, place)
+        build_index(made.index, place)
+        require_equal(reconcile(made.index, place))
+        return publish_build(made, place, reason)
 
 
 def begin_build(made: Builder, build_id: str, *, anew: bool = False) -> Workspace:

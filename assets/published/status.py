@@ -19,6 +19,7 @@ from schemas.generation import CurrentGeneration, GenerationManifest
 from search_api import generation_files as files
 from search_api.index.provider import IndexEngine
 from search_api.opened import Generation
+from search_api.ops.generation_events import GenerationEvent, GenerationEvents
 from search_api.records import NumberChange, PatientRecord
 from search_api.sources import open_generation
 
@@ -139,3 +140,13 @@ def _listed(stores: Stores, name: str, *, current: bool, published: bool) -> Lis
         bytes=sum(state.bytes for state in manifest.files),
         problem=None,
     )
+
+
+def last_failure(events: GenerationEvents) -> GenerationEvent | None:
+    """The failure of the newest build, or None when a generation was published since."""
+    for event in events.of():
+        if event.event == "failed":
+            return event
+        if event.event in ("published", "recovered"):
+            return None
+    return None

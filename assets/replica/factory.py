@@ -66,12 +66,11 @@ def building(stores: Stores, ledger: Ledger, settings: Settings) -> Iterator[tup
     actor = f"{tags[ACTOR_TAG]}, " if ACTOR_TAG in tags else ""
     made = builder(stores, ledger, settings, actor=f"{actor}{run.job_name}, run {run.run_id}")
     build_id = run.root_run_id or run.run_id
-    with build_lock(stores):
-        place = workspace(stores, build_id)
+    place = workspace(stores, build_id)
+    with build_lock(stores), FailureRecord(made, place):
         if not place.begun:
-            place = begin_build(made, build_id, anew=tags.get(FULL_TAG) == "true")
-        with FailureRecord(made, place):
-            yield made, place
+            begin_build(made, build_id, anew=tags.get(FULL_TAG) == "true")
+        yield made, place
 
 
 def _before(feed: Feed) -> list[str]:

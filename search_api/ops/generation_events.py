@@ -20,7 +20,7 @@ EventKind = Literal["built", "published", "rolled back", "deleted", "failed", "r
 class GenerationEvent(SQLModel, table=True):
     """One event. ``generation`` is empty for a build that failed before it had a name.
 
-    ``detail`` holds counts and codes only.
+    ``detail`` holds counts, codes and sentences of ours, never a value.
     """
 
     __tablename__ = "generation_event"
