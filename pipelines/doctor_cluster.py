@@ -181,6 +181,7 @@ def _first_refused(cluster: Cluster, name: str, copy: str) -> tuple[str, str] | 
         ("make an index", "PUT", f"/{name}", {"settings": alone, "mappings": lean}),
         ("write", "POST", f"/{name}/_bulk", b'{"index":{"_id":"1"}}\n{}\n'),
         ("refresh", "POST", f"/{name}/_refresh", None),
+        ("flush", "POST", f"/{name}/_flush", None),
         ("merge", "POST", f"/{name}/_forcemerge", None),
         ("change settings", "PUT", f"/{name}/_settings", {"index.refresh_interval": "-1"}),
         ("close an index to writing", "PUT", f"/{name}/_block/write", None),

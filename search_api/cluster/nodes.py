@@ -20,6 +20,9 @@ from search_api.cluster.connection import NodeConnection, Outcome, Request
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
 LOOK_S = 0.5
+# Up to this budget the first attempt gets half of it. Who gives more waits for work to be done, and a second
+# attempt would only begin that anew.
+SHARED_UP_TO_S = 5.0
 # With less than this left, a second attempt can only fail.
 LEAST_S = 0.005
 NODE_FAILS = frozenset({502, 503, 504})
@@ -77,7 +80,8 @@ class Nodes:
     async def _attempts(self, request: Request, until: float) -> Outcome:
         first = self._pick()
         seconds = max(LEAST_S, until - time.monotonic())
-        shared = request.again and any(not node.dead and node is not first for node in self._nodes)
+        others = any(not node.dead and node is not first for node in self._nodes)
+        shared = request.again and others and seconds <= SHARED_UP_TO_S
         outcome = await self._once(first, request, seconds / 2 if shared else seconds)
         left = until - time.monotonic()
         if left < LEAST_S or not self._again(request, outcome):

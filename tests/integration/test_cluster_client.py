@@ -20,6 +20,7 @@ import pytest
 from schemas.errors import ClusterUnavailable
 from search_api import deadline
 from search_api.cluster.client import Cluster
+from search_api.cluster.nodes import SHARED_UP_TO_S
 from search_api.settings import Settings
 from tests.lib.front import DROP, DROP_ANSWER, PASS, Asked, Front, Treatment, say, slow
 
@@ -221,6 +222,17 @@ def test_a_search_is_asked_once_more_on_another_node(
         assert _numbers(cluster.search(index, QUERY, budget=2.0)) == [0, 1, 2]
     assert _asked(ill)
     assert len(_asked(well)) == 4
+
+
+def test_a_long_budget_is_for_work_to_be_done_once(fronts: Fronts, open_cluster: Opener, index: str) -> None:
+    nodes = fronts(2)
+    for node in nodes:
+        node.rule = lambda _asked: slow(0.3)
+    cluster = open_cluster(nodes, opensearch_connect_timeout=0.1)
+    waits = {"wait_for_nodes": ">99", "timeout": "3s"}
+    answer = cluster.call("GET", "/_cluster/health", params=waits, budget=SHARED_UP_TO_S + 0.5)
+    assert (answer.status, answer.body["timed_out"]) == (408, True)
+    assert sum(len(node.asked) for node in nodes) == 1
 
 
 def test_both_attempts_count_and_there_is_no_third(fronts: Fronts, open_cluster: Opener, index: str) -> None:
