@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
-from schemas.errors import GenerationError, NcrsError, PassingFault
+from schemas.errors import ClusterUnavailable, GenerationError, NcrsError, PassingFault
 from schemas.generation import CurrentGeneration, GenerationManifest
 from search_api import logging
 from search_api.index.provider import IndexEngine
@@ -255,7 +255,8 @@ class Generations:
             changed = str(error) != str(self._problem)
             self._problem = error
         if error and changed:
-            logging.event("GEN004" if isinstance(error, PassingFault) else "GEN002", "error", error=error.code)
+            cause = error.reason if isinstance(error, ClusterUnavailable) else error.code
+            logging.event("GEN004" if isinstance(error, PassingFault) else "GEN002", "error", error=cause)
 
     def _fall_back(self) -> None:
         """Serve the generation before the broken one; ``problem`` goes on saying why."""
