@@ -81,10 +81,6 @@ class Document:
         }
         return _lines(self.id, routes[shard_of(routes, self.number)], {"kind": self.kind, **parts, "body": self.body})
 
-    def deletion(self, routes: Sequence[str]) -> bytes:
-        """The line that takes it out."""
-        return deletion_line(self.id, routes[shard_of(routes, self.number)])
-
 
 def deletion_line(document: str, routing: str) -> bytes:
     """The deletion of a document as a line of a bulk request."""

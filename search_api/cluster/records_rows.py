@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,21 +68,41 @@ def attached(connection: db.Connection, base: Path) -> Iterator[None]:
         connection.execute(f"DETACH {_BASE}")
 
 
-def differences(connection: db.Connection) -> tuple[list[Document], list[Document]]:
-    """Documents of the attached base that are no more as they were, and what stands in their place.
+@dataclass(frozen=True)
+class Before:
+    """What is left to know of a document that is no more as it was."""
 
-    One whose content stayed can still have another id: it was the newest summary of its owner, or has become it.
+    id: str
+    number: int
+    fingerprint: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs between two replicas. ``keys``: of rows, by kind of document."""
+
+    before: tuple[Before, ...]
+    keys: dict[str, list[int]]
+    older: set[int]
+
+    def after(self, connection: db.Connection) -> Iterator[Document]:
+        """What stands in the place of that now, read a piece at a time."""
+        for kind, keys in self.keys.items():
+            yield from _of(connection, (_table(kind), kind), keys, self.older)
+
+
+def difference(connection: db.Connection) -> Difference:
+    """The attached base compared with the replica under construction.
+
+    A document whose content stayed can still have another id: it was the newest summary of its owner, or has
+    become it.
     """
-    before: list[Document] = []
-    after: list[Document] = []
-    old_older, new_older = _older(connection, _base(form.SUMMARY)), _older(connection, _table(form.SUMMARY))
-    for kind in TABLES:
-        keys = _changed(connection, kind)
-        if kind == form.SUMMARY:
-            keys = sorted({*keys, *(old_older ^ new_older)})
-        before += _of(connection, (_base(kind), kind), keys, old_older)
-        after += _of(connection, (_table(kind), kind), keys, new_older)
-    return before, after
+    was_older, older = _older(connection, _base(form.SUMMARY)), _older(connection, _table(form.SUMMARY))
+    keys = {kind: _changed(connection, kind) for kind in TABLES}
+    keys[form.SUMMARY] = sorted({*keys[form.SUMMARY], *(was_older ^ older)})
+    found = (each for kind in TABLES for each in _of(connection, (_base(kind), kind), keys[kind], was_older))
+    before = tuple(Before(each.id, each.number, each.fingerprint) for each in found)
+    return Difference(before, keys, older)
 
 
 def _changed(connection: db.Connection, kind: str) -> list[int]:

@@ -10,7 +10,7 @@ a half-made copy of a base is made again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,6 +24,7 @@ from search_api.cluster import records_rows as rows
 from search_api.cluster.client import Cluster
 from search_api.cluster.records import ClusterRecords, check_records, open_records
 from search_api.cluster.records_form import Document
+from search_api.cluster.records_rows import Before
 from search_api.cluster.shared import cluster_of
 from search_api.index.opensearch_indices import Found, Indices
 from search_api.index.opensearch_places import Places
@@ -78,12 +79,12 @@ class RecordsStore:
         """
         counted = rows.counted(connection)
         with rows.attached(connection, base.replica):
-            before, after = rows.differences(connection)
+            difference = rows.difference(connection)
         base_place = IndexPlace(at.folder, base.state.location, base.state.uuid)
         found, progress = self._places.copy(base_place, at)
         with self._filling(found, progress) as filling:
             filling.begin_with(base.state)
-            filling.replace(before, after)
+            filling.replace(difference.before, difference.after(connection))
         return self._finish(at, filling, counted)
 
     def open(self, state: RecordsState) -> ClusterRecords:
@@ -157,7 +158,7 @@ class _Filling:
         """The index holds this already."""
         self.documents, self.total = state.documents, int(state.checksum, 16)
 
-    def add(self, documents: Iterator[Document]) -> None:
+    def add(self, documents: Iterable[Document]) -> None:
         """Send documents that are new, and record how far it came."""
         for document in documents:
             self.documents += 1
@@ -168,18 +169,20 @@ class _Filling:
                 self._send()
         self._send()
 
-    def replace(self, before: Sequence[Document], after: Sequence[Document]) -> None:
-        """Take out what is no more, then write what stands now."""
-        written = {document.id for document in after}
-        for document in before:
-            self.total = (self.total - document.fingerprint) % _MODULUS
-            if document.id not in written and self._batches.add(document.deletion(self._routes)):
-                self._batches.send()
+    def replace(self, before: Sequence[Before], after: Iterable[Document]) -> None:
+        """Write what stands now, and take out what stands no more."""
+        written: set[str] = set()
         for document in after:
+            written.add(document.id)
             self.total = (self.total + document.fingerprint) % _MODULUS
             if self._batches.add(document.line(self._routes)):
                 self._batches.send()
-        self.documents += len(after) - len(before)
+        for gone in before:
+            self.total = (self.total - gone.fingerprint) % _MODULUS
+            line = form.deletion_line(gone.id, self._routes[form.shard_of(self._routes, gone.number)])
+            if gone.id not in written and self._batches.add(line):
+                self._batches.send()
+        self.documents += len(written) - len(before)
         self._batches.send()
 
     def end(self) -> None:
