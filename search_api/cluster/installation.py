@@ -20,8 +20,12 @@ def installation_of(home: Path) -> str:
         return found
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     drawn = path.with_name(f".{NAME}-{uuid4().hex}")
-    drawn.write_text(uuid4().hex, "ascii")
-    drawn.chmod(0o600)
+    with drawn.open("w", encoding="ascii") as file:
+        file.write(uuid4().hex)
+        file.flush()
+        os.fchmod(file.fileno(), 0o600)
+        # Lost in a power cut, it would leave every index in the cluster without an owner.
+        os.fsync(file.fileno())
     try:
         # Whoever is second keeps the name of the first.
         os.link(drawn, path)
@@ -29,7 +33,16 @@ def installation_of(home: Path) -> str:
         pass
     finally:
         drawn.unlink()
+    _sync(home)
     return _read(path)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path) -> str:
