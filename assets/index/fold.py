@@ -17,7 +17,7 @@ from typing import NamedTuple
 import polars as pl
 
 from search_api.index.crowding import CrowdCounter, batches
-from search_api.index.documents import documents
+from search_api.index.documents import documents, no_collection
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import SearchDocument, checksum_of
 from search_api.index.workers import end_with_parent
@@ -64,9 +64,10 @@ class FrameFold:
     def part(self, frame: pl.DataFrame) -> Part:
         """Documents of one frame, the sum of their fingerprints, and keys that have come under suspicion."""
         count = total = 0
-        for batch in self._batches(frame):
-            count += len(batch)
-            total += sum([document.fingerprint for document in batch])
+        with no_collection():
+            for batch in self._batches(frame):
+                count += len(batch)
+                total += sum([document.fingerprint for document in batch])
         return Part(count, total, self._crowd.take() if self._crowd else [])
 
     def _batches(self, frame: pl.DataFrame) -> Iterator[list[SearchDocument]]:

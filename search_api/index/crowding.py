@@ -29,9 +29,9 @@ from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexReader, SearchDocument
 
 MOST_FLOOR = 1_000
-# 32 MB and 4 MB of counters in each process.
-FIRST_BITS, SECOND_BITS = 23, 20
-BATCH = 2_000
+# 16 MB and 4 MB of counters in each process.
+FIRST_BITS, SECOND_BITS = 22, 20
+BATCH = 500
 ASKED_AT_ONCE = 10_000
 
 

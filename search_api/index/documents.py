@@ -11,7 +11,9 @@ make no key, but stay findable by a non-fuzzy search, as in PDS.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 
 import polars as pl
@@ -50,6 +52,18 @@ def documents(
         memos.trim()
         for row in rows(part, show_very_restricted=show_very_restricted):
             yield _document(row, memos)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """For loops over documents, which hold no cycles: looking for some costs a quarter of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Names:

@@ -6,14 +6,13 @@ and readers (``embedded.py``), several processes (``parallel.py``).
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import tantivy
 
 from schemas.errors import PermanentFault
+from search_api.index.documents import no_collection
 from search_api.index.provider import SearchDocument
 from search_api.index.schema import SCHEMA, to_tantivy
 
@@ -29,7 +28,7 @@ class EmbeddedWriter:
         """Add documents; returns how many. A document already there must be deleted first."""
         add = self._writer.add_document
         count = 0
-        with _no_collection():
+        with no_collection():
             for document in documents:
                 add(to_tantivy(document))
                 count += 1
@@ -44,18 +43,6 @@ class EmbeddedWriter:
         """Write everything, wait for merges, and release the folder. The writer is then spent."""
         self._writer.commit()
         self._writer.wait_merging_threads()
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Documents hold no cycles: looking for some costs a quarter of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def fresh_folder(location: Path) -> None:

@@ -1,8 +1,8 @@
 """Blocking keys of a question: many narrow ANDs, of which the index takes the OR.
 
 Belongs here: which keys a question has in a mode, and the variants asked (swaps, nicknames,
-spelling neighbours, sounds). Does not belong here: the documents' side (``index/columns.py``;
-formats below must be the same, a test compares them), engines.
+spelling neighbours, sounds). Does not belong here: the documents' side (``index/documents.py``;
+formats below must be the same, a test compares them), what a key is worth (``rarity.py``), engines.
 
 Formats, each one word: a{yyyymmdd}{code}  b{yyyymmdd}{outcode}  c{yyyymmdd}{sex}{initial}
 e{yyyy}{code}{code}  m{mmdd}{code}{code} (codes sorted)  p{postcode}{code}  t{digits}  @{e-mail}.

@@ -29,8 +29,8 @@ EMPTY = CandidateSet((), (), False, {})
 class Matcher:
     """Answers questions over any index reader. Holds no state of a request; safe to share.
 
-    ``candidate_limit``: most candidates compared; ``key_cap``: most documents a blocking key may
-    have before it is left out and counted (settings of the same names).
+    ``candidate_limit``: most candidates compared; ``key_cap``: most documents a blocking key may have had
+    at the last full build before it is left out and counted (settings of the same names).
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class Matcher:
         found = EMPTY
         if weighed.keys:
             found = index.candidates(KeyQuery(weighed.keys, question.asks_location, self._candidate_limit))
-        counters = {"keys": len(keys), "keys_over_cap": weighed.over_cap, **found.counters}
-        return replace(found, truncated=found.truncated or weighed.over_cap > 0, counters=counters)
+        counters = {**weighed.counters, **found.counters}
+        return replace(found, truncated=found.truncated or bool(weighed.over_cap), counters=counters)
 
     def _same(self, question: Question, asked: Asked, index: IndexReader) -> CandidateSet:
         """Who has exactly the names and birth date asked for, where a placeholder among them makes no key.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
 # How many of each part of a key there are, by order of size: birth dates and years of the living, outward
@@ -21,7 +21,21 @@ from typing import NamedTuple, Protocol
 DAYS, YEARS, MONTH_DAYS, SEXES = 30_000, 90, 366, 2
 OUTCODES, POSTCODES = 3_000, 1_700_000
 CODE = 4
-_KEPT = 100_000
+# What the kinds of keys (``blocking.py``) are called in counters.
+KINDS = {
+    "a": "day_and_sound",
+    "b": "day_and_outcode",
+    "c": "day_sex_and_initial",
+    "e": "year_and_sounds",
+    "m": "birthday_and_sounds",
+    "p": "postcode_and_sound",
+    "t": "phone",
+    "@": "email",
+}
+_ASKED = {kind: f"keys_{name}" for kind, name in KINDS.items()}
+_OVER_CAP = {kind: f"keys_over_cap_{name}" for kind, name in KINDS.items()}
+# Rarities that are kept of each kind, and a place beyond the end of any key.
+_KEPT, _NOTHING = 100_000, 1 << 30
 
 
 class WeighedKey(NamedTuple):
@@ -29,6 +43,10 @@ class WeighedKey(NamedTuple):
 
     key: str
     rarity: int
+
+
+# Half the time of calling the class.
+_weighed = partial(tuple.__new__, WeighedKey)
 
 
 @dataclass(frozen=True)
@@ -50,24 +68,20 @@ class Rarities:
     def __init__(self, population: int, sounds: Sounds) -> None:
         self._people = max(population, 1)
         self._sounds = sounds
-        self._born = bits(DAYS * OUTCODES + self._people, DAYS * OUTCODES * self._people)
-        self._shared = bits(2, self._people)
-        keep = lru_cache(_KEPT)
-        self._dated, self._initial, self._lived = keep(self._of_dated), keep(self._of_initial), keep(self._of_lived)
-        yearly, daily = (
-            keep(lambda pair: self._of_pair(pair, YEARS)),
-            keep(lambda pair: self._of_pair(pair, MONTH_DAYS)),
-        )
-        self.kinds: dict[str, Callable[[str], int]] = {
-            "a": lambda key: self._dated(key[9:]),
-            "b": lambda _: self._born,
-            "c": lambda key: self._initial(key[10:]),
-            "e": lambda key: yearly(key[5:]),
-            "m": lambda key: daily(key[5:]),
-            "p": lambda key: self._lived(key[-CODE:]),
-            "t": lambda _: self._shared,
-            "@": lambda _: self._shared,
+        born = bits(DAYS * OUTCODES + self._people, DAYS * OUTCODES * self._people)
+        shared = bits(2, self._people)
+        kinds: dict[str, tuple[int, Callable[[str], int]]] = {
+            "a": (9, self._of_dated),
+            "b": (_NOTHING, lambda _: born),
+            "c": (10, self._of_initial),
+            "e": (5, lambda pair: self._of_pair(pair, YEARS)),
+            "m": (5, lambda pair: self._of_pair(pair, MONTH_DAYS)),
+            "p": (-CODE, self._of_lived),
+            "t": (_NOTHING, lambda _: shared),
+            "@": (_NOTHING, lambda _: shared),
         }
+        # Of each kind, where the part of a key begins that rarity depends on, and the rarity of that part.
+        self.kinds = {kind: (start, lru_cache(_KEPT)(worth)) for kind, (start, worth) in kinds.items()}
 
     def counted(self, documents: int) -> int:
         """The rarity of a key that so many documents have."""
@@ -111,26 +125,41 @@ class KeyCounts(Protocol):
 
 @dataclass(frozen=True)
 class Weighed:
-    """The keys to ask, and how many were left out because too many people share them."""
+    """The keys to ask, and how many keys the question has and how many were left out, of each kind."""
 
     keys: tuple[WeighedKey, ...]
-    over_cap: int
+    asked: dict[str, int]
+    over_cap: dict[str, int]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """All keys and those left out because too many people share them, in all and by kind; no value."""
+        counters = {"keys": sum(self.asked.values()), "keys_over_cap": sum(self.over_cap.values())}
+        for kind, count in self.asked.items():
+            counters[_ASKED[kind]] = count
+        for kind, count in self.over_cap.items():
+            counters[_OVER_CAP[kind]] = count
+        return counters
 
 
 def weigh(keys: Iterable[str], counts: KeyCounts, cap: int) -> Weighed:
     """Rarity of each key; keys that more than ``cap`` documents had at the last full build are left out."""
     crowded, kinds = counts.crowded, counts.rarities.kinds
-    kept = []
-    over = 0
+    kept: list[WeighedKey] = []
+    asked: dict[str, int] = {}
+    over: dict[str, int] = {}
     for key in keys:
+        kind = key[0]
+        asked[kind] = asked.get(kind, 0) + 1
         documents = crowded.get(key)
         if documents is None:
-            kept.append(WeighedKey(key, kinds[key[0]](key)))
+            start, worth = kinds[kind]
+            kept.append(_weighed((key, worth(key[start:]))))
         elif documents <= cap:
-            kept.append(WeighedKey(key, counts.rarities.counted(documents)))
+            kept.append(_weighed((key, counts.rarities.counted(documents))))
         else:
-            over += 1
-    return Weighed(tuple(kept), over)
+            over[kind] = over.get(kind, 0) + 1
+    return Weighed(tuple(kept), asked, over)
 
 
 def bits(held: int, of: int) -> int:
