@@ -79,8 +79,7 @@ def _family(value: filtering.Value, day: int) -> Iterator[Clause]:
     if not value.wild:
         yield Word(PREFIXES["family"] + value.joined)
     elif not day:
-        # Folded names hold letters and digits only, so what stands between two wildcards is its own expression.
-        first, *others = value.wild.pattern.split(".*")
+        first, *others = value.pieces
         yield Pieces((PREFIXES["family"] + first, *others))
     elif not normalise.placeholder_date(day) and not normalise.may_be_placeholder(value.wild, value.start):
         yield Opening(f"a{day:08d}{first_class(value.start).removesuffix('.')}")

@@ -100,10 +100,16 @@ def _span(dates: DateRange | None) -> Span | None:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """A wildcard value (``Sm*th``) as an expression over joined forms; marks and spaces ignored."""
-    return re.compile(pattern_text(text))
+    """A wildcard value (``Sm*th``) as an expression over joined forms.
+
+    Each piece between two wildcards is taken where it first comes, for good: to try later places as well
+    finds no more, and takes time that many wildcards multiply.
+    """
+    first, *between, last = pieces(text)
+    taken = "".join(f"(?>.*?{re.escape(piece)})" for piece in between if piece)
+    return re.compile(f"{re.escape(first)}{taken}.*{re.escape(last)}")
 
 
-def pattern_text(text: str) -> str:
-    """The expression itself, also understood by the engines' term dictionaries."""
-    return ".*".join(re.escape(normalise.fold(piece).replace(" ", "")) for piece in text.split("*"))
+def pieces(text: str) -> tuple[str, ...]:
+    """What stands between the wildcards of a value, marks and spaces ignored; one more than they are."""
+    return tuple(normalise.fold(piece).replace(" ", "") for piece in text.split("*"))

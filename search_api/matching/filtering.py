@@ -14,7 +14,7 @@ from calendar import monthrange
 from dataclasses import dataclass, replace
 
 from search_api.matching import normalise
-from search_api.matching.asked import Asked, Span, ask, pattern
+from search_api.matching.asked import Asked, Span, ask, pattern, pieces
 from search_api.matching.person import HISTORIC, Person, StoredName
 from search_api.matching.questions import Question
 from search_api.matching.rules import PdsRules
@@ -24,13 +24,18 @@ from search_api.matching.rules import PdsRules
 class Value:
     """One asked value: joined form for equality, or a wildcard expression.
 
-    ``one_word`` as typed; ``start`` is what stands before the first wildcard.
+    ``one_word`` as typed; ``pieces`` is what stands between the wildcards.
     """
 
     joined: str
     wild: re.Pattern[str] | None
     one_word: bool
-    start: str
+    pieces: tuple[str, ...]
+
+    @property
+    def start(self) -> str:
+        """What stands before the first wildcard."""
+        return self.pieces[0]
 
     def meets(self, joined: str) -> bool:
         """Whether a stored joined form answers."""
@@ -131,8 +136,7 @@ def _without_wildcards(question: Question) -> Question:
 
 def _value(text: str, joined: str) -> Value:
     one_word = len(normalise.fold(text.replace("*", "")).split()) < 2
-    start = normalise.fold(text.split("*")[0]).replace(" ", "")
-    return Value(joined, pattern(text) if "*" in text else None, one_word, start)
+    return Value(joined, pattern(text) if "*" in text else None, one_word, pieces(text))
 
 
 def _take(joined: str, left: list[str]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
 from search_api.matching import blocking
-from search_api.matching.asked import ask
+from search_api.matching.asked import ask, pattern
 from search_api.matching.nicknames import related
 from search_api.matching.questions import DateRange, Match, Mode, Question
 from tests.lib.crowd import crowd
@@ -323,6 +324,17 @@ def test_the_keys_of_a_question_are_keys_of_the_document(row: dict[str, Any]) ->
     wanted = blocking.keys(asked, Mode.WIDE, Frequencies.empty())
     for kind in "abcemp":
         assert own & {key for key in wanted if key[0] == kind}, kind
+
+
+@given(held=st.text("AB", max_size=9), typed=st.text("AB*", max_size=9))
+def test_a_wildcard_means_any_letters_or_none(held: str, typed: str) -> None:
+    text = f"{typed}*"
+    assert bool(pattern(text).fullmatch(held)) == bool(re.fullmatch(text.replace("*", ".*"), held))
+
+
+def test_many_wildcards_take_no_longer_than_few() -> None:
+    """Tried at every place, sixteen wildcards over one letter would take days."""
+    assert not pattern("A" + "*A" * 16 + "*B").fullmatch("A" * 60)
 
 
 def test_a_question_without_enough_has_no_key() -> None:
