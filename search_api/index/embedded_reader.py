@@ -19,6 +19,7 @@ from search_api.index.words import FINGERPRINT, PART_BITS
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
+from search_api.matching.rarity import WeighedKey
 from search_api.matching.rules import PdsRules
 
 # Fetched beyond the limit, so that which of the last equals are kept depends on the NHS number.
@@ -37,7 +38,9 @@ class EmbeddedReader:
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
         """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
-        clauses = [(Occur.Should, Query.const_score_query(exact(key), float(rarity))) for key, rarity in query.keys]
+        clauses = self._clauses(query.keys)
+        if not clauses:
+            return CandidateSet((), (), False, {"candidates": 0})
         if query.open_only:
             clauses.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
         hits = self._hits(Query.boolean_query(clauses), query.limit)
@@ -46,6 +49,16 @@ class EmbeddedReader:
         payloads = tuple([self._payload(hits[at][1]) for at in order])
         counters = {"candidates": len(order)}
         return CandidateSet(tuple([int(numbers[at] or 0) for at in order]), payloads, len(hits) > query.limit, counters)
+
+    def _clauses(self, keys: Sequence[WeighedKey]) -> list[tuple[Occur, Query]]:
+        """One clause a key that occurs. Most do not, and to look one up takes less time than to search for it;
+        in how many documents it occurs does not matter."""
+        has = self._searcher.doc_freq
+        return [
+            (Occur.Should, Query.const_score_query(exact(key), float(rarity)))
+            for key, rarity in keys
+            if has("keys", key)
+        ]
 
     def _hits(self, query: Query, limit: int) -> list[tuple[float, tantivy.DocAddress]]:
         """The best by score, with all that are equal to the last within the limit: the engine's order among
