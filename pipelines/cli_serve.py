@@ -71,11 +71,9 @@ def run(  # noqa: PLR0913 - the options of a command
 
     What exists is used as it is; a second run starts in seconds. Ctrl-C stops all of it.
 
-    Examples:
+    Example: ncrs run --patients 2000
 
-      ncrs run --patients 2000
-
-      ncrs run --patients 2000 --index opensearch
+    On OpenSearch: ncrs run --patients 2000 --index opensearch
     """
     from pipelines.everything import Demonstration, Ports, run_everything
     from pipelines.own_index import OwnIndex
