@@ -50,7 +50,7 @@ def _figures(home: Path, options: argparse.Namespace) -> Iterator[Figure]:
 
 def _engines(home: Path, options: argparse.Namespace) -> Iterator[Figure]:
     """Embedded, ours on OpenSearch and the plain one, over the people of the whole run and over fewer."""
-    with a_node(home) as url:
+    with a_node() as url:
         if options.patients > SMALL:
             small = home / "small"
             way.extract(small, SMALL, options.seed)

@@ -220,7 +220,7 @@ def main() -> None:
     options = parser.parse_args()
     sys.stdout.write(f"{hardware()}\n")
     measured = []
-    with bench_home(options.home, options.patients) as home, a_node(home) as url:
+    with bench_home(options.home, options.patients) as home, a_node() as url:
         way.extract(home, options.patients, options.seed)
         for figure in figures(home, way.label(options.patients), url):
             sys.stdout.write(f"{figure.line}\n")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sandbox.opensearch.node import Node, Plan
 from sandbox.opensearch.room import Room
@@ -19,15 +18,15 @@ HEAP = "1g"
 
 
 @contextmanager
-def a_node(home: Path) -> Iterator[str]:
-    """Address of a node that answers. One that is started keeps its data below ``home``."""
+def a_node() -> Iterator[str]:
+    """Address of a node that answers. One that is started is gone afterwards, with its data."""
     given = os.environ.get("OPENSEARCH_URL")
     if given:
         yield given.rstrip("/")
         return
     with Room() as room:
         # Not quick: that spares the compiler's work, which is what makes a long run fast.
-        node = Node(room, Plan(heap=HEAP, data=home / "bench-node", quick=False))
+        node = Node(room, Plan(heap=HEAP, quick=False))
         try:
             node.start()
             node.wait_ready()
