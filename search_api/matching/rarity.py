@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple, Protocol
 
 # How many of each part of a key there are, by order of size: birth dates and years of the living, outward
@@ -58,6 +58,20 @@ class Sounds:
     initial: dict[str, int] = field(default_factory=dict)
 
 
+class Worths(dict[str, int]):
+    """Rarities by part of a key, reckoned once; twice as fast to read as a cache that keeps an order."""
+
+    def __init__(self, reckon: Callable[[str], int]) -> None:
+        super().__init__()
+        self._reckon = reckon
+
+    def __missing__(self, part: str) -> int:
+        if len(self) >= _KEPT:
+            self.clear()
+        worth = self[part] = self._reckon(part)
+        return worth
+
+
 class Rarities:
     """The rarity of any key in one population, before anybody has counted it.
 
@@ -81,7 +95,7 @@ class Rarities:
             "@": (_NOTHING, lambda _: shared),
         }
         # Of each kind, where the part of a key begins that rarity depends on, and the rarity of that part.
-        self.kinds = {kind: (start, lru_cache(_KEPT)(worth)) for kind, (start, worth) in kinds.items()}
+        self.kinds = {kind: (start, Worths(worth)) for kind, (start, worth) in kinds.items()}
 
     def counted(self, documents: int) -> int:
         """The rarity of a key that so many documents have."""
@@ -151,12 +165,11 @@ def weigh(keys: Iterable[str], counts: KeyCounts, cap: int) -> Weighed:
     for key in keys:
         kind = key[0]
         asked[kind] = asked.get(kind, 0) + 1
-        documents = crowded.get(key)
-        if documents is None:
-            start, worth = kinds[kind]
-            kept.append(_weighed((key, worth(key[start:]))))
-        elif documents <= cap:
-            kept.append(_weighed((key, counts.rarities.counted(documents))))
+        if key not in crowded:
+            start, worths = kinds[kind]
+            kept.append(_weighed((key, worths[key[start:]])))
+        elif crowded[key] <= cap:
+            kept.append(_weighed((key, counts.rarities.counted(crowded[key]))))
         else:
             over[kind] = over.get(kind, 0) + 1
     return Weighed(tuple(kept), asked, over)

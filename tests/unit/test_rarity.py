@@ -72,10 +72,18 @@ def test_a_pair_is_of_the_family_name_and_the_given_name_whichever_comes_first()
     people = 1000
     rarities = Rarities(people, Sounds({"A100": 500}, {"B200": 400}, {}))
     other = Rarities(people, Sounds({"B200": 400}, {"A100": 500}, {}))
-    start, of = rarities.kinds["e"]
+    start, worths = rarities.kinds["e"]
     assert start == len("e1970")
     expected = people * 0.5 * 0.4 / rarity.YEARS
-    assert of("A100B200") == other.kinds["e"][1]("A100B200") == round(math.log2(people / (1 + expected)))
+    assert worths["A100B200"] == other.kinds["e"][1]["A100B200"] == round(math.log2(people / (1 + expected)))
+
+
+def test_what_is_kept_of_rarities_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rarity, "_KEPT", 5)
+    known = Frequencies(MILLION, {}, {})
+    for at in range(50):
+        worth(f"a19700105Q{at:03d}", known)
+        assert len(known.rarities.kinds["a"][1]) <= 5
 
 
 def test_names_without_latin_letters_make_keys_of_the_greatest_rarity() -> None:
