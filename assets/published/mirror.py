@@ -50,6 +50,7 @@ class Mirror:
             if current is None:
                 return False
             folder = stores.generations / current.generation
+            files.read_manifest(folder, current.manifest_sha256)
             self.claim()
             if not self._holds(folder):
                 self.announce(folder)
@@ -77,7 +78,14 @@ class Mirror:
         return ""
 
     def _holds(self, folder: Path) -> bool:
-        return self.catalogue.holds(folder.name, (folder / GENERATION_MANIFEST_NAME).read_bytes())
+        try:
+            content = (folder / GENERATION_MANIFEST_NAME).read_bytes()
+        except OSError as error:
+            raise GenerationError(
+                f"The manifest of {folder.name} cannot be read ({type(error).__name__}).",
+                remedy="Roll back to another generation with ncrs rollback --to, or build anew with ncrs build.",
+            ) from None
+        return self.catalogue.holds(folder.name, content)
 
 
 def _behind(shown: CurrentGeneration | None, current: CurrentGeneration) -> str:

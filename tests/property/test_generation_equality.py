@@ -117,13 +117,33 @@ def published(outcome: Outcome) -> GenerationManifest:
 
 def content(manifest: GenerationManifest) -> dict[str, tuple[int, str]]:
     tables = {table.table: (table.rows, table.checksum) for table in manifest.tables if table.table in CORE_TABLES}
-    return {**tables, "index": (manifest.index.documents, manifest.index.checksum)}
+    records = {"records": (held.documents, held.checksum)} if (held := manifest.records) else {}
+    return {**tables, "index": (manifest.index.documents, manifest.index.checksum), **records}
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_full_equals_the_deltas_that_lead_to_it(tmp_path: Path, seed: int) -> None:
-    world = World(seed)
-    daily, late = Home(tmp_path / "daily"), Home(tmp_path / "late")
+    _full_equals_deltas(World(seed), Home(tmp_path / "daily"), Home(tmp_path / "late"))
+
+
+@pytest.mark.parametrize("seed", [9, 10])
+def test_so_it_is_in_a_cluster_and_what_is_there_equals_the_embedded_index(
+    tmp_path: Path, opensearch_url: str, opensearch_prefix: str, seed: int
+) -> None:
+    def home(name: str, prefix: str) -> Home:
+        names = {"index": opensearch_url, "records": "opensearch", "opensearch_prefix": prefix}
+        return Home(tmp_path / name, {**names, "opensearch_replicas": 0, "search_deadline_ms": 30_000})
+
+    there = _full_equals_deltas(
+        World(seed), home("daily", f"{opensearch_prefix}d-"), home("late", f"{opensearch_prefix}l-")
+    )
+    assert there["records"][0] > 0
+    here = _full_equals_deltas(World(seed), Home(tmp_path / "here"), Home(tmp_path / "here, late"))
+    assert here == {name: state for name, state in there.items() if name != "records"}
+
+
+def _full_equals_deltas(world: World, daily: Home, late: Home) -> dict[str, tuple[int, str]]:
+    """Three days told by deltas to one home, all of it by fulls to the other; what both hold."""
     world.live(40)
     tell(daily, world.everything(), "full")
     first = published(daily.build())
@@ -136,6 +156,7 @@ def test_a_full_equals_the_deltas_that_lead_to_it(tmp_path: Path, seed: int) -> 
     fresh = published(late.build())
     assert fresh.base is None
     assert content(fresh) == content(last)
+    return content(fresh)
 
 
 @pytest.mark.parametrize("seed", range(6, 9))
