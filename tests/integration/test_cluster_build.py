@@ -155,6 +155,34 @@ def test_a_build_that_was_killed_when_its_work_in_the_cluster_was_done(make: Mak
     assert content(built(home, anew=True)) == content(manifest)
 
 
+@pytest.mark.parametrize(
+    ("touched", "left"),
+    [
+        pytest.param("generations/000002-", "first", id="announced, not yet renamed"),
+        pytest.param("/.current.json.partial", "first", id="renamed, not yet current"),
+        pytest.param("/published/000002-", "second", id="current, not yet marked in the cluster"),
+        pytest.param("/.removing-000001-", "second", id="marked, the old one not yet removed"),
+    ],
+)
+def test_a_publication_that_was_killed_leaves_the_old_or_the_new_and_is_mended(
+    make: Make, touched: str, left: str
+) -> None:
+    home = with_people(make(retention=1))
+    first = built(home)
+    home.extract("pds_patient", [patient(NUMBERS[3], 2)])
+    command = [sys.executable, "-m", "tests.faults.build_killed", str(home.folder), touched, json.dumps(home.options)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert (current(home) == first.generation) == (left == "first")
+    assert whole(home, current(home))
+    assert shown(home) in (first.generation, current(home))
+    home.build()
+    assert shown(home) == current(home) != first.generation
+    found = files.read_manifest(home.stores.generations / current(home))
+    assert in_cluster(home) == locations(found)
+    assert parts(home)[1].catalogue.names() == [found.generation]
+    assert whole(home, found.generation)
+
+
 @pytest.mark.parametrize("content_of", ["patients", "records"])
 def test_a_build_killed_while_it_sends_goes_on_at_the_document_it_stopped_at(make: Make, content_of: str) -> None:
     options = {"opensearch_bulk_bytes": 10_000}

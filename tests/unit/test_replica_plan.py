@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from assets.replica.plan import BuildPlan, Standing, Step, Versions, plan_build
-from schemas.generation import GENERATION_SCHEMA_VERSION, FeedState, GenerationManifest
+from assets.replica.plan import INDEX, RECORDS, BuildPlan, Standing, Step, Versions, plan_build
+from schemas.generation import GENERATION_SCHEMA_VERSION, FeedState, GenerationManifest, RecordsState
 from tests.lib.generations import manifest
 
 VERSIONS = Versions(
@@ -164,3 +164,40 @@ def test_a_plan_survives_its_trip_through_the_state_file() -> None:
     made = plan(step("pds_patient", 1, "full"))
     assert BuildPlan.model_validate_json(made.model_dump_json()) == made
     assert isinstance(made.feeds[0], FeedState)
+
+
+@pytest.mark.parametrize(
+    ("lost", "fresh"), [({INDEX}, (True, False)), ({RECORDS}, (False, True)), ({INDEX, RECORDS}, (True, True))]
+)
+def test_what_the_cluster_lost_is_made_again_without_an_extract(lost: set[str], fresh: tuple[bool, bool]) -> None:
+    base = in_cluster(manifest(4, pds_patient=2))
+    stands = standing(base).model_copy(update={"missing": frozenset(lost)})
+    made = plan_build([step("pds_patient", 2)], stands, VERSIONS.model_copy(update={"records": True}))
+    assert made.work
+    assert (made.base, made.steps) == (base.generation, ())
+    assert (made.fresh_index, made.fresh_records) == fresh
+    assert all(part in made.reason for part in lost)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_records_go_to_the_cluster_or_stay_away_as_the_setting_says(wanted: bool) -> None:
+    base = manifest(4, pds_patient=2)
+    base = base if wanted else in_cluster(base)
+    made = plan_build([step("pds_patient", 2)], standing(base), VERSIONS.model_copy(update={"records": wanted}))
+    assert made.work
+    assert not made.fresh_index
+    assert f"with{'' if wanted else 'out'} its records" in made.reason
+
+
+def test_the_same_build_is_told_from_another() -> None:
+    base = manifest(4, pds_patient=2)
+    made = plan(step("pds_patient", 3), on=base)
+    assert made.equals(made.model_copy(update={"reason": "in other words"}))
+    assert not made.equals(plan(step("pds_patient", 3), step("pds_patient", 4), on=base))
+    assert not made.equals(plan(step("pds_patient", 3), on=base, anew=True))
+    assert not made.equals(plan(step("pds_patient", 3, rows=2), on=base))
+
+
+def in_cluster(made: GenerationManifest) -> GenerationManifest:
+    records = RecordsState(engine="opensearch", location="records-1", uuid="u", documents=1, checksum="0" * 16)
+    return made.model_copy(update={"records": records})
