@@ -26,6 +26,7 @@ from search_api.matching.rules import PdsRules
 TIE_MARGIN = 50
 FIRST_PAGE = 256
 PAGE_GROWTH = 8
+NOBODY = CandidateSet((), (), False, {"candidates": 0})
 
 
 class EmbeddedReader:
@@ -40,10 +41,12 @@ class EmbeddedReader:
         """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
         clauses = self._clauses(query.keys)
         if not clauses:
-            return CandidateSet((), (), False, {"candidates": 0})
+            return NOBODY
         if query.open_only:
             clauses.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
         hits = self._hits(Query.boolean_query(clauses), query.limit)
+        if not hits:
+            return NOBODY
         numbers = self._searcher.fast_field_values("nhs", [address for _, address in hits])
         order = sorted(range(len(hits)), key=lambda at: (-hits[at][0], numbers[at]))[: query.limit]
         payloads = tuple([self._payload(hits[at][1]) for at in order])

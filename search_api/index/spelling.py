@@ -11,6 +11,7 @@ entry, no start-up beyond building it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from rapidfuzz.distance import OSA
 MIN_LENGTH, MAX_LENGTH = 3, 24
 MULTIPLIER = 0x9E3779B97F4A7C15
 _WORD = 2**64 - 1
+# Words whose neighbours are kept: the same names are asked for again and again.
+_KEPT = 20_000
 
 
 class SpellingIndex:
@@ -32,11 +35,15 @@ class SpellingIndex:
         order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[order]
         self._owners = owners[order]
+        self._kept = lru_cache(_KEPT)(self._near)
 
     def neighbours(self, word: str, limit: int) -> list[tuple[str, int]]:
         """Names one edit or exchange away, with counts; most borne first, then by spelling."""
         if not (MIN_LENGTH <= len(word) <= MAX_LENGTH) or not _plain(word) or not len(self._hashes):
             return []
+        return list(self._kept(word, limit))
+
+    def _near(self, word: str, limit: int) -> list[tuple[str, int]]:
         wanted = np.array(sorted(set(_hashes_of(word))), dtype=np.uint32)
         low = np.searchsorted(self._hashes, wanted, side="left")
         high = np.searchsorted(self._hashes, wanted, side="right")
@@ -56,17 +63,29 @@ def _plain(word: str) -> bool:
 
 
 def _hashes_of(word: str) -> list[int]:
-    """The same hashes as ``_columns``, for one word: plain integers are faster than arrays of one."""
+    """The same hashes as ``_columns``, for one word: plain integers are faster than arrays of one.
+
+    The words less one letter are of one length, so each goes on from the state of the letters before its gap.
+    """
     letters = word.encode("ascii")
-    return [_digest_one(letters), *(_digest_one(letters[:gap] + letters[gap + 1 :]) for gap in range(len(letters)))]
+    hashes = [_digest_one(len(letters), letters)]
+    before = len(letters) - 1
+    for gap, letter in enumerate(letters):
+        hashes.append(_digest_one(before, letters[gap + 1 :]))
+        before = _stirred(before, letter)
+    return hashes
 
 
-def _digest_one(letters: bytes) -> int:
-    state = len(letters)
+def _digest_one(state: int, letters: bytes) -> int:
     for letter in letters:
         state = (state ^ letter) * MULTIPLIER & _WORD
         state ^= state >> 29
     return state >> 32
+
+
+def _stirred(state: int, letter: int) -> int:
+    state = (state ^ letter) * MULTIPLIER & _WORD
+    return state ^ state >> 29
 
 
 def _columns(letters: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint32]]:

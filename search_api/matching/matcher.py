@@ -7,7 +7,6 @@ filtering, fuzzy, scoring, grading), engines, HTTP.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
@@ -81,7 +80,8 @@ class Matcher:
         if weighed.keys:
             found = index.candidates(KeyQuery(weighed.keys, question.asks_location, self._candidate_limit))
         counters = {**weighed.counters, **found.counters}
-        return replace(found, truncated=found.truncated or bool(weighed.over_cap), counters=counters)
+        truncated = found.truncated or bool(weighed.over_cap)
+        return CandidateSet(found.numbers, found.payloads, truncated, counters)
 
     def _same(self, question: Question, asked: Asked, index: IndexReader) -> CandidateSet:
         """Who has exactly the names and birth date asked for, where a placeholder among them makes no key.
