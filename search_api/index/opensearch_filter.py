@@ -63,8 +63,8 @@ def by_numbers(numbers: Sequence[int], token: str) -> Query:
 
 
 def everybody(token: str) -> Query:
-    """Every document, the sentinels first by score."""
-    return {"bool": {"must": [{"match_all": {}}], "should": [_constant(sentinel(token), SENTINEL_BOOST)]}}
+    """Every document, the sentinels first by score; those of another index are not among them."""
+    return either(_constant(sentinel(token), SENTINEL_BOOST), {"range": {"nhs": {"gt": 0}}})
 
 
 def exact(key: str) -> Query:
