@@ -48,3 +48,17 @@ def test_a_program_gets_one_document_and_no_steps(ncrs: Ncrs) -> None:
     done = ncrs("publish", "--json", code=Exit.OK)
     assert done.stderr.splitlines() == ["Building and publishing a generation ..."]
     assert done.stdout.lstrip().startswith("{")
+
+
+def test_status_says_why_the_last_build_failed_until_one_succeeds(ncrs: Ncrs) -> None:
+    ncrs("ingest", "--no-publish", code=Exit.DATA_REFUSED)
+    validated = ncrs.home / "validated"
+    validated.rename(ncrs.home / "elsewhere")
+    ncrs("publish", code=Exit.FAILURE)
+    failure = ncrs.json("status", code=None)["failure"]
+    assert failure["code"] == "PERMANENT"
+    assert "validated rows" in failure["detail"]
+    assert "The last build failed at" in ncrs("status", code=None).stdout
+    (ncrs.home / "elsewhere").rename(validated)
+    ncrs("publish", code=Exit.OK)
+    assert ncrs.json("status", code=None)["failure"] is None

@@ -90,3 +90,19 @@ def test_an_index_alone_is_refused_with_the_way_out(home: Home) -> None:
     assert not result.success
     [failure] = [event for event in result.all_events if event.is_step_failure]
     assert "Materialise the replica assets of every feed" in str(failure.event_specific_data)
+
+
+def test_where_a_cluster_holds_records_they_are_written_and_compared_too(
+    tmp_path: Path, opensearch_url: str, opensearch_prefix: str
+) -> None:
+    names = {"index": opensearch_url, "records": "opensearch", "opensearch_prefix": opensearch_prefix}
+    home = Home(tmp_path, {**names, "opensearch_replicas": 0, "search_deadline_ms": 30_000})
+    home.extract("pds_patient", [patient(number) for number in NUMBERS[:10]], "full")
+    home.extract("scr_summary", [summary(number) for number in NUMBERS[:4]], "full")
+    result = run(home)
+    assert result.success
+    told = metadata(result, keys.INDEX)
+    assert (told["documents"], told["records"]) == (10, 14)
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert checks["records_counted"].passed
+    assert checks["records_fingerprints_equal"].metadata["cluster_checksum"].value == told["records_checksum"]
