@@ -6,6 +6,7 @@ that fail and processes that are killed (``tests/faults``).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -259,8 +260,7 @@ def test_a_blocked_index_is_waited_for_then_the_filling_goes_on_where_it_stopped
     at = site.at("blocked")
     bulk = site.engine.bulk(at, Frequencies.build([people]), processes=1)
     bulk.add_frame(people.head(100))
-    while acknowledged(at) < 100:
-        pass
+    _wait_for(at, 100)
     _did(server.put(f"/{at.location}/_settings", json={"index.blocks.write": True}))
     bulk.add_frame(people.slice(100))
     with pytest.raises(ClusterUnavailable, match=r"for 0\.5 seconds") as blocked:
@@ -273,6 +273,13 @@ def test_a_blocked_index_is_waited_for_then_the_filling_goes_on_where_it_stopped
     again.add_frame(people.slice(100))
     assert again.commit() == PEOPLE
     assert _written(server, at) == PEOPLE
+
+
+def _wait_for(at: IndexPlace, documents_sent: int) -> None:
+    until = time.monotonic() + 120
+    while acknowledged(at) < documents_sent:
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def _written(server: httpx2.Client, at: IndexPlace) -> int:
@@ -320,8 +327,7 @@ def test_other_frames_under_the_same_build_are_noticed(site: Site, people: pl.Da
     at = site.at("frames")
     first = site.engine.bulk(at, Frequencies.empty(), processes=1)
     first.add_frame(people.head(200))
-    while acknowledged(at) < 200:
-        pass
+    _wait_for(at, 200)
     second = site.engine.bulk(at, Frequencies.empty(), processes=1)
     with pytest.raises(PermanentFault, match="not those"):
         second.add_frame(people.tail(200))
@@ -334,8 +340,7 @@ def test_other_name_frequencies_are_another_build(site: Site, people: pl.DataFra
     at = site.at("counted")
     first = site.engine.bulk(at, Frequencies.empty(), processes=1)
     first.add_frame(people)
-    while acknowledged(at) < PEOPLE:
-        pass
+    _wait_for(at, PEOPLE)
     again = site.engine.bulk(at, Frequencies.build([people]), processes=1)
     assert acknowledged(at) == 0
     again.add_frame(people)
