@@ -77,7 +77,11 @@ class Settings(BaseSettings):
 
     max_results: int = Field(50, description="Most patients a healthcare worker's search returns (PDS: 50).")
     candidate_limit: int = Field(200, description="Most candidates compared per question.")
-    key_cap: int = Field(2000, description="Most postings a blocking key may have before it is left out and counted.")
+    key_cap: int = Field(
+        2000,
+        description="Most people a blocking key may have, as counted at the last full build, before it is left out of a"
+        " question and counted. Below 1,000 a change takes effect with the next full build.",
+    )
     restricted_found_by_contact: bool = Field(
         True,
         description="Whether a telephone or e-mail in a PDS search may find an R patient (pds.md 1.9 bars postcode"
