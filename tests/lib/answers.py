@@ -72,11 +72,20 @@ def _difference(one: httpx2.Response, other: httpx2.Response) -> str:
 
 
 def _body(response: httpx2.Response) -> Any:
-    """The body without the time it was made."""
+    """The body without what is made for each answer: its time, its id, those of our own Composition."""
     body = response.json() if response.content else None
-    if isinstance(body, dict):
-        body.pop("timestamp", None)
+    if isinstance(body, dict) and body.get("resourceType") == "Bundle":
+        _forget(body, "timestamp", "id")
+        first: dict[str, Any] = next(iter(body.get("entry", ())), {})
+        if first.get("resource", {}).get("resourceType") == "Composition" and body["type"] == "searchset":
+            _forget(first, "fullUrl")
+            _forget(first["resource"], "id", "date")
     return body
+
+
+def _forget(made: dict[str, Any], *names: str) -> None:
+    for name in names:
+        made.pop(name, None)
 
 
 def _events(api: Api) -> list[tuple[Any, ...]]:

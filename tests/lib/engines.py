@@ -39,7 +39,7 @@ class EngineKind:
     def building(self, home: Path, **more: Any) -> Settings:
         """Settings of a builder of this home; the names of its indexes begin with a prefix of their own."""
         if not self.in_cluster:
-            return Settings(home=home, **more)
+            return Settings(home=home, **{"search_deadline_ms": PATIENT_MS, **more})
         chosen = {
             "records": "opensearch",
             "opensearch_prefix": f"test-{secrets.token_hex(4)}-",

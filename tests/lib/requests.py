@@ -7,11 +7,12 @@ here: the questions (``questions.py``), sending and comparing.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from search_api.matching.questions import DateRange, Mode, Question
+from search_api.records import RecordsReader
 from tests.lib.api import BASE
 from tests.lib.questions import Asked
 
@@ -49,12 +50,19 @@ def requests(asked: Iterable[Asked], dice: random.Random) -> Iterator[Request]:
             yield Request(f"{each.kind}, $match", "POST", "/Patient/$match", body=match(each.question, dice))
 
 
-def reads(numbers: Sequence[int]) -> Iterator[Request]:
-    """Everything that can be read of these people."""
+def reads(numbers: Iterable[int], records: RecordsReader) -> Iterator[Request]:
+    """Everything that can be read of these people; ``records`` tell which document is whose summary."""
     for number in numbers:
+        subject = f"{NUMBER_SYSTEM}|{number}"
         for path in READS:
-            yield Request("read", "GET", path.format(number))
-        yield Request("reference", "GET", "/DocumentReference", (("patient", f"{NUMBER_SYSTEM}|{number}"),))
+            yield Request(f"read {path}", "GET", path.format(number))
+        yield Request("reference", "GET", "/DocumentReference", (("patient", subject),))
+        summary = records.summary(number) or {"scr_uuid": "821533D3-3E0F-11EB-8111-F40343488B16"}
+        document = (
+            ("composition.identifier", str(summary["scr_uuid"])),
+            ("composition.subject:Patient.identifier", subject),
+        )
+        yield Request("document", "GET", "/Bundle", document)
 
 
 def parameters(question: Question, dice: random.Random) -> Iterator[tuple[str, str]]:
