@@ -20,11 +20,11 @@ from search_api.index.provider import IndexPlace
 from search_api.settings import Settings
 from tests.lib.crowd import crowd
 
-PEOPLE = 12_000
-FRAME = 1_500
+PEOPLE = 6_000
+FRAME = 750
 PROCESSES = 2
-BATCH_BYTES = 60_000
-CHANGED = 6_000
+BATCH_BYTES = 30_000
+CHANGED = 3_000
 
 
 @dataclass(frozen=True)
