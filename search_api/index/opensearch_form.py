@@ -81,17 +81,24 @@ class Form:
         return orjson.dumps(action) + b"\n" + orjson.dumps(self.sentinel(meta.token)) + b"\n"
 
 
+# No shard is moved for balance meanwhile: without a recovery source a shard that takes documents cannot be moved, and
+# the attempt would never end (tried on 3.8.0).
 REOPENED: Mapping[str, Any] = {
     "index.number_of_replicas": 0,
     "index.refresh_interval": "-1",
     "index.translog.durability": "request",
+    "index.routing.rebalance.enable": "none",
     "index.blocks.write": None,
 }
 
 
 def serving_settings(replicas: int) -> dict[str, Any]:
-    """Settings of an index that is finished: as many copies as promised, refresh as the cluster has it."""
-    return {"index.number_of_replicas": replicas, "index.refresh_interval": None}
+    """Settings of an index that is finished: as many copies as promised, refresh and moves as the cluster has them."""
+    return {
+        "index.number_of_replicas": replicas,
+        "index.refresh_interval": None,
+        "index.routing.rebalance.enable": None,
+    }
 
 
 def sentinel_id(position: int) -> str:

@@ -36,13 +36,17 @@ _SNAPSHOT = "snapshot_in_progress_exception"
 
 @dataclass(frozen=True)
 class Found:
-    """A concrete index as the cluster shows it; ``meta`` is None when it is none of ours."""
+    """A concrete index as the cluster shows it; ``meta`` is None when it is none of ours.
+
+    ``blocked``: it is closed to writing, or was about to be.
+    """
 
     name: str
     uuid: str
     shards: int
     closed: bool
     meta: Meta | None
+    blocked: bool = False
 
     @property
     def held(self) -> Held:
@@ -70,7 +74,8 @@ class Indices:
             )
         settings, said = body[name]["settings"]["index"], body[name]["mappings"].get("_meta")
         closed = settings.get("verified_before_close") == "true"
-        return Found(name, settings["uuid"], int(settings["number_of_shards"]), closed, Meta.read(said))
+        blocked = settings.get("blocks", {}).get("write") == "true"
+        return Found(name, settings["uuid"], int(settings["number_of_shards"]), closed, Meta.read(said), blocked)
 
     def make(self, name: str, home: str, build: str) -> Found:
         """A new, empty index, ready to be filled. Raises PermanentFault when the name is taken."""
@@ -100,6 +105,9 @@ class Indices:
         """An index of ours whose filling goes on: as when it was made."""
         if found.meta is None:
             raise taken(found.name)
+        if found.blocked:
+            # A closing that failed leaves a block that the setting does not lift, but a closing does that succeeds.
+            self._close_to_writing(found.name)
         self._settings_of(found.name, REOPENED)
         action = {"add": {"index": found.name, "alias": loading(found.name)}}
         _taken(self.cluster.repeat("POST", "/_aliases", {"actions": [action]}, budget=ADMIN_SECONDS))
@@ -137,7 +145,7 @@ class Indices:
         self._flush(found.name)
         replicas = self._settings.opensearch_replicas
         self._settings_of(found.name, serving_settings(replicas))
-        _taken(self.cluster.repeat("PUT", f"/{found.name}/_block/write", budget=ADMIN_SECONDS))
+        self._close_to_writing(found.name)
         self._without_alias(found.name)
         self.wait_for(found.name, "green")
         self._say(found.name, replace(found.meta, finished=True))
@@ -149,26 +157,51 @@ class Indices:
         if body["_shards"]["failed"]:
             raise ClusterUnavailable(f"Not every shard of {name} could be flushed.", reason="failed_shards")
 
+    def _close_to_writing(self, name: str) -> None:
+        """Raises PassingFault when not every shard confirms that no write is under way any more."""
+        params = {"timeout": f"{max(1, min(30, int(self._settings.opensearch_bulk_patience)))}s"}
+        body = _taken(self.cluster.repeat("PUT", f"/{name}/_block/write", params=params, budget=ADMIN_SECONDS))
+        if not body.get("shards_acknowledged"):
+            raise PassingFault(
+                f"The index {name} could not be closed to writing: a shard of it does not confirm.",
+                remedy="Is a shard being moved (GET _cat/recovery)? Cancel it (POST _cluster/reroute), then build again.",
+            )
+
     def wait_for(self, name: str, status: str) -> None:
-        """Wait until the index has this health. The patience begins anew whenever more of its shards are there.
+        """Wait until the index has this health. The patience begins anew whenever more of its shards are there, or
+        more of a copy that is being made.
 
         Raises PassingFault with what is missing when it does not get there.
         """
-        patience, best = self._settings.opensearch_bulk_patience, -1
+        patience, best = self._settings.opensearch_bulk_patience, (-1, -1)
         until = time.monotonic() + patience
         params = {"wait_for_status": status, "timeout": f"{HEALTH_STEP}s"}
         while True:
             body = self._health(name, params)
             if body.get("timed_out") is False:
                 return
-            if body.get("active_shards", 0) > best or body.get("initializing_shards", 0):
-                best, until = max(best, int(body.get("active_shards", 0))), time.monotonic() + patience
+            reached = (int(body.get("active_shards", -1)), self._copied(name) if body.get("initializing_shards") else 0)
+            if reached > best:
+                best, until = reached, time.monotonic() + patience
             if time.monotonic() >= until:
                 raise PassingFault(
                     f"The index {name} is not {status} after {patience:g} seconds: it is {body.get('status', 'unknown')},"
                     f" {body.get('unassigned_shards', '?')} shards have no node.",
                     remedy="Add nodes or disk, or lower NCRS_OPENSEARCH_REPLICAS; then build again, it goes on from here.",
                 )
+
+    def _copied(self, name: str) -> int:
+        """How much of the copies under way has arrived: bytes and documents."""
+        try:
+            answer = self.cluster.call(
+                "GET", f"/{name}/_recovery", params={"active_only": "true"}, budget=ADMIN_SECONDS
+            )
+        except ClusterUnavailable:
+            return 0
+        under_way = answer.body.get(name, {}).get("shards", []) if answer.status == 200 else []
+        return sum(
+            int(each["index"]["size"]["recovered_in_bytes"]) + int(each["translog"]["recovered"]) for each in under_way
+        )
 
     def remove(self, name: str, home: str) -> None:
         """Delete an index that this installation made; nothing when it is gone.
