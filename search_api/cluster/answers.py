@@ -63,6 +63,8 @@ _BY_TYPE = {
     "cluster_manager_not_discovered_exception": NOT_READY,
     "security_exception": REFUSED_ACCOUNT,
 }
+# The second one: every node's disk is too full for another index, or somebody forbade making any.
+_BLOCKS = frozenset({"cluster_block_exception", "index_create_block_exception"})
 _TIME_EXCEEDED = ("query_phase_execution_exception", "Time exceeded")
 _BY_STATUS = {401: REFUSED_ACCOUNT, 403: REFUSED_ACCOUNT, 404: NOT_FOUND, 429: TOO_BUSY}
 # What became of a request without an answer (connection.py).
@@ -126,7 +128,7 @@ def reason_of(answer: Answer) -> str:
     """Why an answer other than 200 is none, by the types it names, else by its status."""
     named = set(_types(answer.body))
     kinds = {kind for kind, _ in named}
-    if "cluster_block_exception" in kinds:
+    if kinds & _BLOCKS:
         return NOT_READY if answer.status == 503 else BLOCKED
     if _TIME_EXCEEDED in named:
         return TIMED_OUT
