@@ -6,64 +6,22 @@ Real processes throughout: sandbox, ingest, uvicorn, issuer, Dagster's webserver
 from __future__ import annotations
 
 import json
-import shlex
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import httpx2
 import pytest
 
-from tests.lib.command_line import Ncrs, first_group, free_port, stop
-from tests.lib.house import ROOT
+from tests.lib.command_line import Ncrs, free_port, stop
+from tests.lib.running import Running, start
 
 pytestmark = pytest.mark.slow
 
 # Well known in every population of the sandbox (docs name her).
 README_NUMBER = "9000000009"
-READY_LINE = "Ctrl-C stops everything"
-START_S = 240
 AGAIN_S = 90
 DELTA_S = 300
-
-
-@dataclass(frozen=True)
-class Running:
-    """A run that has printed how to try it."""
-
-    ncrs: Ncrs
-    child: subprocess.Popen[str]
-    ports: tuple[int, int, int]
-    printed: str
-    seconds: float
-
-    @property
-    def api(self) -> str:
-        return f"http://127.0.0.1:{self.ports[0]}"
-
-
-def _start(ncrs: Ncrs, ports: tuple[int, int, int], patients: int = 400) -> Running:
-    options = ("--patients", str(patients), "--port", str(ports[0]), "--identity-port", str(ports[1]))
-    began = time.monotonic()
-    path = ncrs.home.parent / "run.log"
-    with path.open("w") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli", "run", *options, "--dagster-port", str(ports[2])],
-            cwd=ROOT,
-            env=ncrs.environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-    while READY_LINE not in path.read_text():
-        assert child.poll() is None, path.read_text()[-4000:]
-        assert time.monotonic() - began < START_S, path.read_text()[-4000:]
-        time.sleep(0.2)
-    return Running(ncrs, child, ports, path.read_text(), time.monotonic() - began)
 
 
 @pytest.fixture(scope="module")
@@ -74,25 +32,13 @@ def ncrs(tmp_path_factory: pytest.TempPathFactory) -> Ncrs:
 @pytest.fixture(scope="module")
 def running(ncrs: Ncrs) -> Iterator[Running]:
     ports = (free_port(), free_port(), free_port())
-    started = _start(Ncrs(ncrs.home, {"NCRS_ISSUER": f"http://127.0.0.1:{ports[1]}"}), ports)
+    started = start(Ncrs(ncrs.home, {"NCRS_ISSUER": f"http://127.0.0.1:{ports[1]}"}), ports)
     yield started
     stop(started.child, signal.SIGINT)
 
 
 def test_the_printed_command_finds_the_right_patient(running: Running) -> None:
-    """Done as printed, but for curl, which a fresh machine may not have."""
-    token = first_group(r"TOKEN=\$\((.*)\)", running.printed)
-    address = first_group(r"  '(http[^']+)'", running.printed)
-    request_id = first_group(r"X-Request-ID: ([0-9a-f-]{36})", running.printed)
-    expected = first_group(r"-> ([0-9]{10})  ", running.printed)
-    arguments = shlex.split(token)[1:]
-    bearer = running.ncrs(*arguments).stdout.strip()
-    answer = httpx2.get(address, headers={"Authorization": f"Bearer {bearer}", "X-Request-ID": request_id}, timeout=30)
-    assert answer.status_code == 200
-    first = answer.json()["entry"][0]
-    assert first["resource"]["id"] == expected
-    asked = httpx2.URL(address).params["family"]
-    assert asked not in {name["family"] for name in first["resource"]["name"]}
+    running.try_as_printed()
 
 
 def test_personas_and_addresses_are_printed(running: Running) -> None:
@@ -152,7 +98,7 @@ def test_ctrl_c_stops_all_and_a_second_run_starts_from_what_is_there(running: Ru
     for port in running.ports:
         with pytest.raises(httpx2.ConnectError):
             httpx2.get(f"http://127.0.0.1:{port}/", timeout=2)
-    again = _start(running.ncrs, running.ports)
+    again = start(running.ncrs, running.ports)
     try:
         assert "Using what is there: generation 00000" in again.printed
         assert again.seconds < AGAIN_S
