@@ -107,6 +107,7 @@ class Indices:
             raise taken(found.name)
         if found.blocked:
             # A closing that failed leaves a block that the setting does not lift, but a closing does that succeeds.
+            self._settings_of(found.name, {"index.number_of_replicas": 0})
             self._close_to_writing(found.name)
         self._settings_of(found.name, REOPENED)
         action = {"add": {"index": found.name, "alias": loading(found.name)}}
@@ -143,9 +144,9 @@ class Indices:
         if found.meta is None:
             raise taken(found.name)
         self._flush(found.name)
-        replicas = self._settings.opensearch_replicas
-        self._settings_of(found.name, serving_settings(replicas))
+        # Closed before copies are made: a shard that cannot be closed could not be copied either.
         self._close_to_writing(found.name)
+        self._settings_of(found.name, serving_settings(self._settings.opensearch_replicas))
         self._without_alias(found.name)
         self.wait_for(found.name, "green")
         self._say(found.name, replace(found.meta, finished=True))
