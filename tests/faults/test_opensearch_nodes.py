@@ -192,7 +192,7 @@ def test_a_shard_that_is_moved_amid_a_load_stops_it(
     nodes: LocalCluster, crowd: Crowd, crowd_with: With, served: OpenSearchReader
 ) -> None:
     """The move never ends (there is no recovery source), so the cluster must not do it for balance by itself."""
-    impatient = crowd_with(opensearch_bulk_patience=1.0)
+    impatient = crowd_with(opensearch_bulk_bytes=60_000, opensearch_bulk_patience=1.0)
     name = impatient.place("moved").location
     moved: dict[str, Any] = {"index": name, "shard": 0}
 
@@ -201,6 +201,7 @@ def test_a_shard_that_is_moved_amid_a_load_stops_it(
         moved["from_node"] = shard["node"]
         moved["to_node"] = next(node.name for node in nodes.nodes if node.name != shard["node"])
         _reroute(nodes, {"move": moved})
+        _wait(lambda: "translog" in _moves(nodes, name))
 
     with pytest.raises(PassingFault, match="could not be closed to writing"):
         _load(impatient, "moved", PEOPLE // 2, move)
@@ -212,6 +213,10 @@ def test_a_shard_that_is_moved_amid_a_load_stops_it(
 def _shards(cluster: LocalCluster, index: str) -> list[dict[str, str]]:
     found = httpx2.get(f"{cluster.nodes[0].address}/_cat/shards/{index}?format=json", trust_env=False).json()
     return list(found)
+
+
+def _moves(cluster: LocalCluster, index: str) -> str:
+    return httpx2.get(f"{cluster.nodes[0].address}/_cat/recovery/{index}?active_only", trust_env=False).text
 
 
 def _reroute(cluster: LocalCluster, command: object) -> None:
