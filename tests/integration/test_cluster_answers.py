@@ -27,9 +27,21 @@ def client(opensearch_url: str) -> Iterator[httpx2.Client]:
 @pytest.fixture(scope="module")
 def index(client: httpx2.Client, opensearch_module_prefix: str) -> str:
     """Thirty documents in three shards."""
-    name = f"{opensearch_module_prefix}answers"
+    return _filled(client, f"{opensearch_module_prefix}answers", 30)
+
+
+@pytest.fixture(scope="module")
+def long_index(client: httpx2.Client, opensearch_module_prefix: str) -> str:
+    """So many documents that to look at each takes longer than the node needs to notice that time is up.
+
+    It reads the clock every 200 ms only (``thread_pool.estimated_time_interval``).
+    """
+    return _filled(client, f"{opensearch_module_prefix}long", 9_000)
+
+
+def _filled(client: httpx2.Client, name: str, documents: int) -> str:
     client.put(f"/{name}", json={"settings": {"number_of_shards": SHARDS, "number_of_replicas": 0}})
-    lines = "".join(f'{{"index":{{"_id":"{number}"}}}}\n{{"number":{number}}}\n' for number in range(30))
+    lines = "".join(f'{{"index":{{"_id":"{number}"}}}}\n{{"number":{number}}}\n' for number in range(documents))
     headers = {"content-type": "application/x-ndjson"}
     sent = client.post(f"/{name}/_bulk?refresh=true", content=lines.encode(), headers=headers)
     assert sent.json()["errors"] is False
@@ -144,12 +156,12 @@ def test_no_hits_are_an_answer_too(cluster: Cluster, index: str) -> None:
         ("cancel_after_time_interval=1ms", 500),
     ],
 )
-def test_a_question_out_of_time(client: httpx2.Client, index: str, query: str, status: int) -> None:
+def test_a_question_out_of_time(client: httpx2.Client, long_index: str, query: str, status: int) -> None:
     """The node keeps the limits that the client gives it, and says so in three ways."""
     busy = "long s = 0; for (long i = 0; i < 900000; i++) { s += i % 7 } return s > 0"
-    said = client.post(f"/{index}/_search?{query}", json={"query": {"script": {"script": busy}}})
+    said = client.post(f"/{long_index}/_search?{query}", json={"query": {"script": {"script": busy}}})
     assert said.status_code == status
-    assert _refusal(lambda: whole_search(Answer(said.status_code, said.json()), index)) == "timed_out"
+    assert _refusal(lambda: whole_search(Answer(said.status_code, said.json()), long_index)) == "timed_out"
 
 
 def test_a_question_that_ended_early(cluster: Cluster, index: str) -> None:
