@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from schemas.errors import PassingFault
+from search_api.durable import sync_folder
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -32,15 +33,6 @@ def private_folder(path: Path) -> Path:
         private_folder(path.parent)
         path.mkdir(exist_ok=True, mode=FOLDER_MODE)
     return path
-
-
-def sync_folder(path: Path) -> None:
-    """Make renames and new names in a folder survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sync_file(path: Path) -> None:

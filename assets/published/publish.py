@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from assets.files import FILE_MODE, private_folder, remove_folder, sync_folder, sync_tree, write_atomically
+from assets.files import FILE_MODE, private_folder, remove_folder, sync_tree, write_atomically
 from assets.replica.tables import CORE_TABLES
 from assets.replica.workspace import BuildState, Workspace
 from assets.stores import Stores
@@ -35,6 +35,7 @@ from schemas.generation import (
     IndexState,
 )
 from search_api import generation_files as files
+from search_api.durable import sync_folder
 
 
 @contextmanager

@@ -17,11 +17,12 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from assets.files import remove_folder, sync_folder
+from assets.files import remove_folder
 from assets.stores import Stores
 from schemas.errors import GenerationError, PassingFault, Refused
 from schemas.generation import GENERATION_MANIFEST_NAME, GenerationManifest
 from search_api import generation_files as files
+from search_api.durable import sync_folder
 
 _DOOMED = ".removing-"
 

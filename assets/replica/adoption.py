@@ -23,12 +23,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assets.files import remove_folder, sync_folder
+from assets.files import remove_folder
 from assets.replica.plan import BuildPlan
 from assets.replica.workspace import BuildState, Workspace, workspace
 from assets.stores import Stores
 from schemas.errors import GenerationError, NcrsError
 from search_api import db
+from search_api.durable import sync_folder
 from search_api.settings import Settings
 
 FAILURES_ALLOWED = 1

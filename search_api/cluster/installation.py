@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
+from search_api.durable import sync_folder
+
 NAME = "installation"
 
 
@@ -33,16 +35,8 @@ def installation_of(home: Path) -> str:
         pass
     finally:
         drawn.unlink()
-    _sync(home)
+    sync_folder(home)
     return _read(path)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> str:
