@@ -6,7 +6,7 @@ DuckDB, ``cluster/records.py`` OpenSearch), what a caller may see, FHIR.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -71,3 +71,15 @@ class RecordsReader(Protocol):
     def close(self) -> None:
         """Let go of what is held; nothing may be asked afterwards."""
         ...
+
+
+def standing_number(nhs_number: int, change_of: Callable[[int], NumberChange | None]) -> int | None:
+    """The number that stands now, link by link; None when the last one is invalidated, or the links go round."""
+    seen = {nhs_number}
+    current = nhs_number
+    while change := change_of(current):
+        if change.new is None or change.new in seen:
+            return None
+        current = change.new
+        seen.add(current)
+    return current

@@ -23,7 +23,7 @@ from schemas.errors import GenerationError
 from schemas.feeds import PDS_PATIENT, SCR_SUMMARY
 from schemas.identifiers import format_nhs_number
 from search_api import db
-from search_api.records import NumberChange, PatientRecord
+from search_api.records import NumberChange, PatientRecord, standing_number
 
 _BATCH = 64
 _PATIENT_COLUMNS = tuple(name for name in PDS_PATIENT.columns if name != "related_persons")
@@ -85,14 +85,7 @@ class ReplicaReader:
 
         A number without a change is its own current number, whether or not a record exists.
         """
-        seen = {nhs_number}
-        current = nhs_number
-        while change := self.number_change(current):
-            if change.new is None or change.new in seen:
-                return None
-            current = change.new
-            seen.add(current)
-        return current
+        return standing_number(nhs_number, self.number_change)
 
     def summary(self, nhs_number: int) -> dict[str, Any] | None:
         """The newest summary of this (current) number: nhs_number and the scr_summary columns."""

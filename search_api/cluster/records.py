@@ -28,7 +28,7 @@ from search_api.index.opensearch_indices import Found, Indices
 from search_api.index.opensearch_places import ROLL_BACK, Places
 from search_api.index.provider import IndexPlace, checksum_of
 from search_api.index.words import FINGERPRINT, PART_BITS
-from search_api.records import NumberChange, PatientRecord
+from search_api.records import NumberChange, PatientRecord, standing_number
 from search_api.settings import Settings
 
 # Most records of one request; a search shows fewer.
@@ -93,14 +93,7 @@ class ClusterRecords:
 
         A number without a change is its own current number, whether or not a record exists. One request a link.
         """
-        seen = {nhs_number}
-        current = nhs_number
-        while change := self.number_change(current):
-            if change.new is None or change.new in seen:
-                return None
-            current = change.new
-            seen.add(current)
-        return current
+        return standing_number(nhs_number, self.number_change)
 
     def summary(self, nhs_number: int) -> dict[str, Any] | None:
         """The newest summary of this (current) number: nhs_number and the scr_summary columns."""

@@ -15,6 +15,7 @@ from tantivy import Occur, Order, Query
 from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
 from search_api.index.schema import SCHEMA
+from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
 from search_api.index.words import FINGERPRINT, PART_BITS
 from search_api.matching import filtering
 from search_api.matching.person import unpack
@@ -24,8 +25,6 @@ from search_api.matching.rules import PdsRules
 
 # Fetched beyond the limit, so that which of the last equals are kept depends on the NHS number.
 TIE_MARGIN = 50
-FIRST_PAGE = 256
-PAGE_GROWTH = 8
 NOBODY = CandidateSet((), (), False, {"candidates": 0})
 
 
@@ -77,18 +76,7 @@ class EmbeddedReader:
         """Non-fuzzy search: documents that answer every part, in ascending NHS number."""
         plan = filtering.plan(question, self._rules)
         query = narrowing(plan, open_only=question.asks_location)
-        numbers: list[int] = []
-        payloads: list[bytes] = []
-        looked_at = 0
-        for number, payload in self._pages(query):
-            looked_at += 1
-            if plan.admits(unpack(number, payload)):
-                numbers.append(number)
-                payloads.append(payload)
-                if len(numbers) == limit:
-                    break
-        truncated = looked_at >= self._rules.scan_limit
-        return CandidateSet(tuple(numbers), tuple(payloads), truncated, {"looked_at": looked_at})
+        return selected(plan, self._pages(query), limit)
 
     def _pages(self, query: Query) -> Iterator[tuple[int, bytes]]:
         """Documents of a query in ascending NHS number, a growing page at a time, up to the scan limit."""

@@ -21,6 +21,7 @@ from search_api.cluster.client import Cluster
 from search_api.index import opensearch_filter as queries
 from search_api.index.narrowing import clauses
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
+from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
 from search_api.index.words import FINGERPRINT, PART_BITS, RESTRICTED
 from search_api.matching import filtering
 from search_api.matching.person import unpack
@@ -28,8 +29,6 @@ from search_api.matching.questions import Question
 from search_api.matching.rarity import WeighedKey
 from search_api.matching.rules import PdsRules
 
-FIRST_PAGE = 256
-PAGE_GROWTH = 8
 MOST_PAGE = 8_192
 FOUND_AT_ONCE = 1_000
 COUNTED_AT_ONCE = 500
@@ -80,18 +79,7 @@ class OpenSearchReader:
     def select(self, question: Question, limit: int) -> CandidateSet:
         """Non-fuzzy search: documents that answer every part, in ascending NHS number."""
         plan = filtering.plan(question, self._rules)
-        numbers: list[int] = []
-        payloads: list[bytes] = []
-        looked_at = 0
-        for number, payload in self._pages(plan, open_only=question.asks_location):
-            looked_at += 1
-            if plan.admits(unpack(number, payload)):
-                numbers.append(number)
-                payloads.append(payload)
-                if len(numbers) == limit:
-                    break
-        truncated = looked_at >= self._rules.scan_limit
-        return CandidateSet(tuple(numbers), tuple(payloads), truncated, {"looked_at": looked_at})
+        return selected(plan, self._pages(plan, open_only=question.asks_location), limit)
 
     def _pages(self, plan: filtering.Plan, *, open_only: bool) -> Iterator[tuple[int, bytes]]:
         """Documents of a plan in ascending NHS number, a growing page at a time, up to the scan limit. Each page
