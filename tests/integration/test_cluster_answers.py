@@ -36,7 +36,7 @@ def long_index(client: httpx2.Client, opensearch_module_prefix: str) -> str:
 
     It reads the clock every 200 ms only (``thread_pool.estimated_time_interval``).
     """
-    return _filled(client, f"{opensearch_module_prefix}long", 9_000)
+    return _filled(client, f"{opensearch_module_prefix}long", 1_500)
 
 
 def _filled(client: httpx2.Client, name: str, documents: int) -> str:
