@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "docs" / "figures.json"
 PAGE = ROOT / "docs" / "performance.md"
 # Names are steady: other pages, and whoever draws a line over releases, refer to them.
-NAME = re.compile(r"bench(\.[a-z0-9_]+){2,}")
+NAME = re.compile(r"(bench(\.[a-z0-9_]+){2,}|(match|national|trace)(\.[a-z0-9_]+)+)")
 
 Store = Mapping[str, Mapping[str, Any]]
 
@@ -37,7 +37,7 @@ class Figure:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name} is not a name of a figure: bench, then small words parted by dots.")
+            raise ValueError(f"{self.name} is not a name of a figure: bench, match, national or trace, then small words parted by dots.")
 
     @property
     def verdict(self) -> str:
