@@ -35,7 +35,8 @@ class Wanted:
 class Condition:
     """What was found. ``reason`` is a code of ``answers.py``, empty when the cluster can answer.
 
-    ``reached`` is False when it could not even be asked, and then ``since`` says since when.
+    ``reached`` is False when it could not even be asked, and then ``since`` says since when. ``manager``: whether
+    the node that was asked knows a cluster manager. Without one questions are answered and nothing can be built.
     """
 
     reason: str
@@ -43,6 +44,7 @@ class Condition:
     since: datetime | None
     status: str | None
     nodes: int | None
+    manager: bool | None
     unassigned_shards: int | None
     indexes: tuple[Wanted, ...]
 
@@ -54,6 +56,7 @@ class Condition:
             "reason": self.reason or None,
             "status": self.status,
             "nodes": self.nodes,
+            "clusterManager": self.manager,
             "unassignedShards": self.unassigned_shards,
             "indexes": [{"index": each.name, "uuid": each.uuid} for each in self.indexes],
         }
@@ -84,11 +87,11 @@ class Watch:
             return found
 
     def _look(self, wanted: tuple[Wanted, ...]) -> Condition:
-        health: dict[str, Any] = {}
         found: list[Wanted] = []
+        health: dict[str, Any] = {}
         reason = ""
         try:
-            health = self._cluster.call("GET", "/_cluster/health", budget=LOOK_S).body
+            health = self._health()
             found = [self._present(each.name) for each in wanted]
             for each, there in zip(wanted, found, strict=True):
                 self._answers(each, there)
@@ -100,12 +103,18 @@ class Watch:
             since=None if health else self._cluster.silent_since,
             status=health.get("status"),
             nodes=health.get("number_of_nodes"),
+            manager=health.get("discovered_cluster_manager"),
             unassigned_shards=health.get("unassigned_shards"),
             indexes=tuple(found),
         )
 
+    def _health(self) -> dict[str, Any]:
+        """As the node that is asked sees it: a cluster without a manager still answers questions, so is not down."""
+        health: dict[str, Any] = self._cluster.call("GET", "/_cluster/health?local=true", budget=LOOK_S).body
+        return health
+
     def _present(self, name: str) -> Wanted:
-        answer = self._cluster.call("GET", f"/{name}/_settings/index.uuid", budget=LOOK_S)
+        answer = self._cluster.call("GET", f"/{name}/_settings/index.uuid?local=true", budget=LOOK_S)
         if answer.status != 200:
             raise unavailable(NOT_FOUND)
         try:

@@ -212,7 +212,7 @@ def check_records(records: ClusterRecords, state: RecordsState) -> None:
 
 def uuid_of(cluster: Cluster, name: str) -> str:
     """The uuid of a concrete index; empty when there is none of this name."""
-    answer = cluster.call("GET", f"/{name}/_settings/index.uuid")
+    answer = cluster.call("GET", f"/{name}/_settings/index.uuid?local=true")
     if answer.status != 200 and reason_of(answer) != NOT_FOUND:
         raise unavailable(reason_of(answer))
     found = answer.body.get(name) if answer.status == 200 else None

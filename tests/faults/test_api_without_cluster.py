@@ -185,9 +185,9 @@ def test_what_is_served_is_named_with_its_uuid(api: Api) -> None:
         ),
         ("/_search", say(503, {"error": {"type": "no_shard_available_action_exception"}}), "failed_shards"),
         ("/_search", say(400, {"error": {"type": "index_closed_exception"}}), "not_found"),
-        ("/_cluster/health", say(503, {"error": {"type": "cluster_manager_not_discovered_exception"}}), "not_ready"),
+        ("/_search", say(403, {"error": {"type": "cluster_block_exception"}}), "blocked"),
     ],
-    ids=["gone", "another", "red", "closed", "no manager"],
+    ids=["gone", "another", "red", "closed", "blocked"],
 )
 def test_a_cluster_that_cannot_answer_from_what_is_served_is_not_ready(
     api: Api, front: Front, spoil: Spoil, part: str, treatment: Treatment, reason: str

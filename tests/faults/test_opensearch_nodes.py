@@ -343,6 +343,36 @@ def test_a_cluster_out_of_reach_is_said_and_nothing_is_answered(nodes: LocalClus
         assert api.get(f"/Patient/{cast.JANE}").status_code == 200
 
 
+def test_what_is_served_is_answered_without_a_cluster_manager(nodes: LocalCluster, tmp_path: Path) -> None:
+    """Two of three nodes are gone, and the last has a copy of all: an API node that said "not ready" would be the outage."""
+    alone, *others = nodes.nodes
+    with ExitStack() as stack:
+        kind = EngineKind(NAMES[1], ",".join(nodes.addresses))
+        stack.callback(kind.clear)
+        stack.callback(nodes.start)
+        home = build_home(tmp_path, kind, pds_patient=cast.patients())
+        _copy_to_all(alone, home.opensearch_prefix)
+        api = stack.enter_context(Api(tmp_path, home))
+        assert _cluster_seen_by(api)["clusterManager"] is True
+        for node in others:
+            node.kill()
+        _wait(lambda: _cluster_seen_by(api)["clusterManager"] is False)
+        _wait(lambda: api.get(f"/Patient/{cast.JANE}").status_code == 200)
+        assert api.search(family="Smith", gender="female", birthdate="eq2010-10-22").json()["total"] == 1
+        assert (ready := api.send("GET", "/readyz", headers={})).status_code == 200, ready.text
+
+
+def _copy_to_all(node: Node, prefix: str) -> None:
+    _put(node, f"/{prefix}*/_settings", {"index.number_of_replicas": 2})
+    health = f"{node.address}/_cluster/health/{prefix}*?wait_for_status=green&timeout=60s"
+    assert httpx2.get(health, timeout=70, trust_env=False).json()["status"] == "green"
+
+
+def _cluster_seen_by(api: Api) -> dict[str, Any]:
+    parts = api.send("GET", "/healthz", SIGNER.ops()).json()["parts"]
+    return next(part for part in parts if part["part"] == "cluster")
+
+
 def _out_of_reach(api: Api) -> None:
     began = time.monotonic()
     for answer in (api.get(f"/Patient/{cast.JANE}"), api.search(family="Smith", birthdate="eq2010-10-22")):
