@@ -1,0 +1,1 @@
+"""How well people are found: labelled questions, rivals asked the same, and a judge."""
