@@ -1,0 +1,155 @@
+"""Our matcher as one of those who answer: the real embedded index, the real matcher, as served.
+
+Belongs here: building the index as a full build does (crowded keys counted too) and asking it. Does not
+belong here: judging, questions, how long it takes (``bench_matching.py``).
+
+A ranking holds what the matcher answers, in its order, and then whoever else it took for candidates, with
+probability 0 and in the index's order: they count for recall at 200 and are never anybody's first.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+
+import polars as pl
+
+from search_api.index import crowding
+from search_api.index.documents import documents, no_collection
+from search_api.index.embedded import EmbeddedEngine
+from search_api.index.frequencies import Frequencies
+from search_api.index.provider import CandidateSet, IndexReader, KeyQuery, SearchDocument
+from search_api.matching.matcher import Matcher
+from search_api.matching.questions import Grade, Question
+from tests.lib.index import at
+from tests.performance.quality.cases import MOST, Query, Ranked
+
+KEY_CAP = 2000
+
+
+@dataclass
+class Candidates:
+    """What the index gave before anything was scored; ranks are in the index's own order."""
+
+    queries: int = 0
+    given: int = 0
+    truncated: int = 0
+    present: int = 0
+    in_50: int = 0
+    in_200: int = 0
+
+    def take(self, query: Query, numbers: Sequence[int], *, truncated: bool) -> None:
+        """Count one question."""
+        self.queries += 1
+        self.given += len(numbers)
+        self.truncated += truncated
+        if query.truth is not None:
+            self.present += 1
+            self.in_50 += query.truth in numbers[:50]
+            self.in_200 += query.truth in numbers[:MOST]
+
+
+@dataclass
+class Recording:
+    """A reader that remembers whom it gave; everything else goes straight to the real one."""
+
+    reader: IndexReader
+    seen: dict[int, None] = field(default_factory=dict)
+
+    def candidates(self, query: KeyQuery) -> CandidateSet:
+        """As the real one, remembered."""
+        return self._kept(self.reader.candidates(query))
+
+    def select(self, question: Question, limit: int) -> CandidateSet:
+        """As the real one, remembered."""
+        return self._kept(self.reader.select(question, limit))
+
+    def find(self, nhs_numbers: Sequence[int]) -> dict[int, SearchDocument]:
+        """As the real one."""
+        return self.reader.find(nhs_numbers)
+
+    def key_counts(self, keys: Sequence[str]) -> dict[str, int]:
+        """As the real one."""
+        return self.reader.key_counts(keys)
+
+    def count(self) -> int:
+        """As the real one."""
+        return self.reader.count()
+
+    def checksum(self) -> str:
+        """As the real one."""
+        return self.reader.checksum()
+
+    def close(self) -> None:
+        """As the real one."""
+        self.reader.close()
+
+    def _kept(self, found: CandidateSet) -> CandidateSet:
+        self.seen.update(dict.fromkeys(found.numbers))
+        return found
+
+
+class Ours:
+    """Implements ``Rival``. ``candidates`` tells of the last ``rank`` as far as it was read."""
+
+    name = "ours"
+
+    def __init__(self, matcher: Matcher | None = None) -> None:
+        self.matcher = matcher or Matcher(candidate_limit=MOST, key_cap=KEY_CAP)
+        self.candidates = Candidates()
+        self._folder: Path | None = None
+        self._reader: Recording | None = None
+        self._frequencies: Frequencies | None = None
+
+    def prepare(self, people: pl.DataFrame) -> None:
+        """Build and open an index of these people in a folder of its own."""
+        self.close()
+        self._folder = Path(mkdtemp(prefix="ncrs-quality-"))
+        frequencies, suspects = _built(people, self._folder / "index")
+        reader = EmbeddedEngine().open(at(self._folder / "index"))
+        self._frequencies = crowding.counted(frequencies, suspects, reader, crowding.floor_of(KEY_CAP))
+        self._reader = Recording(reader)
+
+    def rank(self, queries: Sequence[Query]) -> Iterator[list[Ranked]]:
+        """The matcher's answer to each, and its other candidates behind it."""
+        if self._reader is None or self._frequencies is None:
+            raise RuntimeError("Nothing to ask: call prepare first.")
+        self.candidates = Candidates()
+        for query in queries:
+            yield self._ranked(query, self._reader, self._frequencies)
+
+    def _ranked(self, query: Query, reader: Recording, frequencies: Frequencies) -> list[Ranked]:
+        reader.seen.clear()
+        answer = self.matcher.answer(query.question, reader, frequencies)
+        numbers = tuple(reader.seen)
+        self.candidates.take(query, numbers, truncated=answer.truncated)
+        found = [Ranked(each.nhs_number, each.weight, each.posterior, each.grade.value) for each in answer.matches]
+        shown = {each.nhs_number for each in found}
+        rest = [Ranked(number, -math.inf, 0.0, Grade.CERTAINLY_NOT.value) for number in numbers if number not in shown]
+        return [*found, *rest][:MOST]
+
+    def close(self) -> None:
+        """Let go of the index and its folder."""
+        if self._reader is not None:
+            self._reader.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._reader = self._folder = None
+
+
+def _built(people: pl.DataFrame, folder: Path) -> tuple[Frequencies, list[str]]:
+    """The index, its frequencies, and keys that may be crowded."""
+    frequencies = Frequencies.build([people])
+    watch = crowding.CrowdCounter(crowding.floor_of(KEY_CAP))
+    writer = EmbeddedEngine().create(at(folder))
+    suspects: list[str] = []
+    with no_collection():
+        for batch in watch.watch(documents(people, frequencies)):
+            writer.add(batch)
+            suspects += watch.take()
+    writer.commit()
+    return frequencies, suspects
