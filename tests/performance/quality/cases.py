@@ -43,6 +43,15 @@ class Ranked:
     grade: str
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A set of questions over people: its name in figures, the people to be indexed, what is asked."""
+
+    name: str
+    people: pl.DataFrame
+    queries: tuple[Query, ...]
+
+
 class Rival(Protocol):
     """Whoever answers the same questions over the same people."""
 

@@ -14,27 +14,15 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import polars as pl
-
 from search_api.matching.questions import DateRange, Mode, Question
 from tests.lib.index import address, frame, name, nhs_number, person
-from tests.performance.quality.cases import MOST, Query
+from tests.performance.quality.cases import MOST, Labelled, Query
 
 _RECORD = re.compile(r"rec-([0-9]+)-(org|dup-[0-9]+)")
 Row = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """People to be indexed, and what is asked about them."""
-
-    name: str
-    people: pl.DataFrame
-    queries: tuple[Query, ...]
 
 
 def febrl4() -> Labelled:
