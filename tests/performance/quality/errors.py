@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import takewhile
 from typing import Any
 
 from search_api.matching.nicknames import related
@@ -24,13 +25,14 @@ Row = Mapping[str, Any]
 class Pools:
     """Values of the population to draw from: another family name, a given name of either sex, a postcode.
 
-    ``by_outcode``: postcodes of each outward part.
+    ``by_outcode``, ``by_town``: postcodes of each outward part, and of each postcode area (its letters).
     """
 
     families: tuple[str, ...]
     givens: dict[str, tuple[str, ...]]
     postcodes: tuple[str, ...]
     by_outcode: dict[str, tuple[str, ...]]
+    by_town: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,11 @@ def _swapped(day: date, _dice: random.Random) -> date | None:
 def _near(day: date, dice: random.Random) -> date:
     """Some other day within five years."""
     return day + timedelta(days=dice.choice((-1, 1)) * dice.randint(2, 5 * 365))
+
+
+def town(postcode: str | None) -> str:
+    """The area of a postcode: its opening letters."""
+    return "".join(takewhile(str.isalpha, postcode or ""))
 
 
 def usual(row: Row) -> Mapping[str, Any]:

@@ -3,9 +3,11 @@
 Belongs here: drawing people for each stratum, holding half of them out, and asking with a mix of mistakes. Does
 not belong here: the strata (``strata.py``), mistakes (``errors.py``), judging.
 
-Half of the questions are about people drawn from everybody, half about the hard strata in equal parts. Of each
-stratum every second person is taken out of the population that is indexed; twin, father, son, look-alike
-and household stay in. Both mixes ask about the same people. Everything follows from extract and seed.
+Two kinds of sets. ``own``: people drawn from everybody, so twins and namesakes come as often as they live; only
+on such a set do shares and probabilities speak for a population. ``own_hard``: the hard strata in equal parts,
+half as many questions. Of either every second person is taken out of the population that is indexed; twin,
+father, son, look-alike and household stay in. Both mixes ask about the same people, of one population.
+Everything follows from extract and seed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from tests.performance.quality.mixes import JUSTICE, NHS, Mix, plain, with_mista
 from tests.performance.quality.seeded import Person, Seeder, numbers
 from tests.performance.quality.strata import STRATA, Stratum
 
-SETS = {"own": NHS, "own_justice": JUSTICE}
+MIX_OF = {"own": NHS, "own_justice": JUSTICE}
+HARD = "_hard"
 _POOL, _NEAR = 4000, 40
 
 
@@ -85,7 +88,7 @@ class _Drawing:
 
 
 def labelled(home: Path, count: int, seed: int) -> list[Labelled]:
-    """One set of about ``count`` questions for each mix, over one and the same population.
+    """For each mix a set of ``count`` questions and a hard one of half as many, over one and the same population.
 
     Raises:
         SystemExit: the home has no extract.
@@ -99,18 +102,22 @@ def from_people(people: pl.DataFrame, replaced: frozenset[int], count: int, seed
     drawing = _Drawing(people, facts, pools(facts, seed), seed)
     for stratum in STRATA:
         drawing.take(stratum, count // 2 // len(STRATA))
-    drawing.take_ordinary(count - len(drawing.chosen))
+    drawing.take_ordinary(count)
     added = pl.DataFrame(drawing.added, schema=people.schema, strict=False)
     everybody = pl.concat([people, added])
     subjects = list(_subjects(everybody, drawing.chosen))
     absent = [subject.row["nhs_number"] for subject in subjects if subject.absent]
     indexed = everybody.filter(~pl.col("nhs_number").is_in(absent))
-    return [
-        Labelled(
-            name, indexed, tuple(_questions(name, subjects, mix, Hand(random.Random(f"{seed}/{name}"), drawing.pools)))
-        )
-        for name, mix in SETS.items()
-    ]
+    return list(_sets(indexed, subjects, drawing))
+
+
+def _sets(indexed: pl.DataFrame, subjects: Sequence[Subject], drawing: _Drawing) -> Iterator[Labelled]:
+    for name, mix in MIX_OF.items():
+        for suffix in ("", HARD):
+            whole = f"{name}{suffix}"
+            hand = Hand(random.Random(f"{drawing.seed}/{whole}"), drawing.pools)
+            asked = [subject for subject in subjects if (subject.stratum in strata.ORDINARY) is not bool(suffix)]
+            yield Labelled(whole, indexed, tuple(_questions(whole, asked, mix, hand)))
 
 
 def superseding(home: Path) -> frozenset[int]:
@@ -129,10 +136,18 @@ def pools(facts: pl.DataFrame, seed: int) -> Pools:
         sex: tuple(_some(facts.filter(pl.col("gender").eq(sex) & pl.col("words").gt(0))["given"], seed))
         for sex in strata.SEXES
     }
-    codes = facts.drop_nulls("postcode").select("outcode", "postcode").unique().sort("outcode", "postcode")
-    near = codes.group_by("outcode", maintain_order=True).agg(pl.col("postcode").head(_NEAR))
-    by_outcode = {row[0]: tuple(row[1]) for row in near.iter_rows()}
-    return Pools(tuple(_some(facts["family"], seed)), given, tuple(_some(codes["postcode"], seed)), by_outcode)
+    codes = facts.drop_nulls("postcode").select("outcode", "town", "postcode").unique().sort("outcode", "postcode")
+    postcodes = tuple(_some(codes["postcode"], seed))
+    return Pools(tuple(_some(facts["family"], seed)), given, postcodes, _near(codes, "outcode"), _near(codes, "town"))
+
+
+def _near(codes: pl.DataFrame, column: str) -> dict[str, tuple[str, ...]]:
+    """Some postcodes of each value of a column, spread over its whole range."""
+    every = (pl.len() // _NEAR).clip(1)
+    near = codes.group_by(column, maintain_order=True).agg(
+        pl.col("postcode").filter(pl.int_range(pl.len()) % every == 0)
+    )
+    return {row[0]: tuple(row[1]) for row in near.iter_rows()}
 
 
 def _some(values: pl.Series, seed: int) -> list[str]:

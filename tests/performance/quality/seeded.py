@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from schemas.identifiers import check_digit
-from tests.performance.quality.errors import Hand, usual
+from tests.performance.quality.errors import Hand, town, usual
 
 Person = dict[str, Any]
 _LAST_NINE = 999_999_999
@@ -57,7 +57,7 @@ def son(model: Person, hand: Hand) -> Person:
 
 
 def look_alike(model: Person, hand: Hand) -> Person:
-    """Nobody's relative: the same name, sex and birth date, elsewhere in the same outward postcode if it has more."""
+    """Nobody's relative: the same name, sex and birth date, elsewhere in the same town."""
     made = _companion(model)
     second = (
         [hand.dice.choice(hand.pools.givens.get(model["gender"] or "male", ("Lee",)))]
@@ -66,7 +66,7 @@ def look_alike(model: Person, hand: Hand) -> Person:
     )
     made["names"][0]["given"] = [usual(model)["given"][0], *second]
     for home in made["addresses"]:
-        near = hand.pools.by_outcode.get((home["postcode"] or "").split(" ")[0], ())
+        near = hand.pools.by_town.get(town(home["postcode"]), ())
         others = [code for code in near if code != home["postcode"]] or list(hand.pools.postcodes)
         home["postcode"], home["lines"] = hand.dice.choice(others), [f"{hand.dice.randint(1, 99)} Other Street"]
     return made

@@ -44,7 +44,7 @@ def facts(people: pl.DataFrame, superseding: frozenset[int]) -> pl.DataFrame:
     """One row for each unrestricted person with a whole birth date: what the strata look at.
 
     Columns: nhs_number, gender, birth_date, deceased, family, given (first), names (how many given), postcode,
-    outcode, moved, renamed, superseding.
+    outcode, town, moved, renamed, superseding.
     """
     open_to_all = people.filter(pl.col("security").eq("U") & pl.col("birth_date").str.len_chars().ge(10))
     known = open_to_all.select("nhs_number", "gender", "birth_date", "deceased")
@@ -57,6 +57,7 @@ def facts(people: pl.DataFrame, superseding: frozenset[int]) -> pl.DataFrame:
         pl.col(number).is_in(moved).alias("moved"),
         pl.col(number).is_in(list(superseding)).alias("superseding"),
         pl.col("postcode").str.split(" ").list.first().alias("outcode"),
+        pl.col("postcode").str.extract("^([A-Z]+)").alias("town"),
         pl.len().over("family", "given").alias("namesakes"),
     ).sort(number)
 
@@ -89,7 +90,7 @@ _NAMED = _FAMILY.is_not_null() & _GIVEN.is_not_null() & ~_GIVEN.str.contains(_PL
 _TWINS, _NAMESAKES, _LOOK_ALIKES = (
     ("postcode", "birth_date", "family"),
     ("postcode", "family", "given"),
-    ("family", "given", "birth_date", "outcode"),
+    ("family", "given", "birth_date", "town"),
 )
 _YEAR_NUMBER = _YEAR.cast(pl.Int32, strict=False)
 _YEARS_APART = (_YEAR_NUMBER.max() - _YEAR_NUMBER.min()).over(_NAMESAKES)
@@ -98,7 +99,7 @@ _YEARS_APART = (_YEAR_NUMBER.max() - _YEAR_NUMBER.min()).over(_NAMESAKES)
 STRATA = (
     Stratum(
         "same_name_and_birth",
-        "another person of one outward postcode has the same name and birth date",
+        "somebody else of one town (postcode area) has the same name and birth date",
         _NAMED & _HOME.is_not_null() & pl.len().over(_LOOK_ALIKES).gt(1),
         _LOOK_ALIKES,
         seeder=Seeder(seeded.look_alike, _NAMED & _HOME.is_not_null()),
