@@ -111,6 +111,45 @@ class Settings(BaseSettings):
     search_deadline_ms: int = Field(800, description="Budget of one search, milliseconds.")
     body_limit: int = Field(1_000_000, description="Largest request body, bytes.")
 
+    postcode_results: int = Field(
+        200, ge=1, description="Most people a postcode search lists; when there are more, none is listed."
+    )
+    trace_processes: int = Field(2, ge=1, description="Processes that trace the rows of a file.")
+    trace_chunk_rows: int = Field(
+        2_000, ge=1, description="Rows of a trace that are answered, recorded and kept together."
+    )
+    trace_name_needed: bool = Field(
+        True,
+        description="Whether a row's NHS number with its exact birth date is confirmed only when a name of the row"
+        " agrees too, where it has one (pds.md 1.11 asks for number and birth date).",
+    )
+    trace_partial_birth: bool = Field(
+        True,
+        description="Whether a partial birth date confirms an NHS number when both names, or a name and the outward"
+        " part of a postcode, agree (pds.md 1.11, second step).",
+    )
+    trace_against_number: bool = Field(
+        True,
+        description="Whether a certain person is given for a row whose own NHS number is another person's, and failed"
+        " its check (pds.md 1.11, code 33). False: such a row gets no number.",
+    )
+    trace_no_match: str = Field(
+        "", description="What MATCHED_NHS_NO holds where nobody is certain; the national service writes 0000000000."
+    )
+    trace_several: str = Field(
+        "",
+        description="What MATCHED_NHS_NO holds where several are close; the national service writes 9999999999, which"
+        " passes the check of an NHS number.",
+    )
+    trace_body_limit: int = Field(200_000_000, description="Largest file that POST /api/trace takes, bytes.")
+    trace_at_once_rows: int = Field(
+        100, ge=0, description="Most rows of a file that POST /api/trace answers at once; others get a job."
+    )
+    trace_jobs: int = Field(20, ge=1, description="Most trace jobs of the API that wait or run; more get 429.")
+    trace_keep_hours: float = Field(
+        24.0, gt=0, description="How long the file of a finished trace job is kept, hours; then it is removed."
+    )
+
     build_memory_gb: float = Field(3.0, description="Memory limit given to DuckDB while building, GB.")
     build_threads: int = Field(2, description="Threads used while building.")
     retention: int = Field(3, description="Generations kept, the current one included.")
