@@ -20,6 +20,7 @@ from assets.replica.factory import replica_assets
 from assets.reports.freshness import report_assets
 from assets.validated.factory import validated_assets
 from pipelines import jobs, resources, schedules, sensors
+from pipelines.trace_job import trace
 from schemas.feeds import FEEDS, Feed
 from search_api.settings import Settings
 
@@ -65,7 +66,7 @@ def build_definitions(
     return dg.Definitions(
         assets=stages,
         asset_checks=stage_checks if checks is None else list(checks),
-        jobs=[*ingest_jobs.values(), publish_job, freshness_job],
+        jobs=[*ingest_jobs.values(), publish_job, freshness_job, trace()],
         resources={**resources.resources(settings), **(resource_overrides or {})},
         executor=dg.in_process_executor,
         sensors=_sensors(ingest_jobs, publish_job) if automation else [],

@@ -6,6 +6,7 @@ answered (``asking.py``), what is done with an answer (``running.py``).
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
@@ -140,6 +141,7 @@ def _run(job: Job, connection: Connection) -> None:
 def _answer_all(job: Job, connection: Connection, generation: Generation) -> None:
     rules, work = TraceRules.of(job.settings), Work(job.folder)
     tracer = Tracer(generation, rules)
+    gc.freeze()  # what is open stays open: no need to look through it again and again
     while True:
         chunk: Chunk = connection.recv()
         found = answer(chunk, job.form, tracer, rules)
