@@ -22,6 +22,7 @@ from search_api.middleware import Envelope
 from search_api.ops import endpoints as ops
 from search_api.patients import endpoints as patients
 from search_api.services import Services
+from search_api.straight import Straight, Table
 from search_api.summaries import endpoints as summaries
 from search_api.unsupported import METHODS, Unsupported, proved
 
@@ -51,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
     _add_routes(app)
     app.state.templates = templates(app)
     faults.install(app)
+    app.add_middleware(Straight, table=Table(app), gate=services.gate, handlers=app.exception_handlers)
     app.add_middleware(Envelope, metrics=services.metrics)
     check_routes(app, services.gate.table)
     return app

@@ -9,7 +9,7 @@ Source: pds.md 4.3; architecture 4.5 (NCRS-Generation, NCRS-As-At).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,7 @@ CORRELATION_ID = "x-correlation-id"
 GENERATION = "ncrs-generation"
 AS_AT = "ncrs-as-at"
 
+_MIRRORED = (REQUEST_ID.encode(), CORRELATION_ID.encode())
 MIRROR_LIMIT = 256  # ours: characters of a correlation id that are mirrored and kept
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
@@ -59,9 +60,13 @@ def read_head(headers: Mapping[str, str]) -> RequestHead:
     return RequestHead(request_id, correlation[:MIRROR_LIMIT] if correlation else None)
 
 
-def mirrored(headers: Mapping[str, str]) -> dict[str, str]:
-    """X-Request-ID and X-Correlation-ID as sent, also when they were refused (pds.md 4.3)."""
-    return {name: headers[name][:MIRROR_LIMIT] for name in (REQUEST_ID, CORRELATION_ID) if headers.get(name)}
+def mirrored(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """X-Request-ID and X-Correlation-ID as sent, also when they were refused (pds.md 4.3); of several the first."""
+    kept: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _MIRRORED and name not in kept:
+            kept[name] = value[:MIRROR_LIMIT]
+    return [pair for pair in kept.items() if pair[1]]
 
 
 def well_formed_request_id(headers: Mapping[str, str]) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search_api import logging
@@ -20,6 +19,8 @@ from search_api.ops.metrics import Metrics
 from search_api.responses import error_response
 
 UNMATCHED = "unmatched"
+SAFE = tuple((name.encode(), value.encode()) for name, value in SAFE_HEADERS.items())
+GENERATION_NAME = GENERATION.encode()
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -61,12 +62,11 @@ class Envelope:
 
     def _account(self, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.began
-        self.metrics.requests.labels(exchange.route, exchange.method, str(exchange.status)).inc()
-        self.metrics.seconds.labels(exchange.route).observe(seconds)
-        logging.event(
-            "API010",
-            route=exchange.route,
-            method=exchange.method,
+        route, method = exchange.route, exchange.method
+        self.metrics.count(route, method, exchange.status, seconds)
+        logging.request_line(
+            route=route,
+            method=method,
             status=exchange.status,
             milliseconds=round(seconds * 1000, 2),
             request_id=exchange.request_id,
@@ -78,15 +78,18 @@ class Exchange:
     """One request and what was sent back so far."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        headers = Headers(scope=scope)
         self._scope = scope
         self._send = send
-        self._mirrored = mirrored(headers)
-        self.request_id = well_formed_request_id(headers)
+        self._mirrored = mirrored(scope["headers"])
         self.began = time.perf_counter()
         self.status = 0
         self.started = False
         self.generation: str | None = None
+
+    @property
+    def request_id(self) -> str | None:
+        """The request id when it is a UUID: the only form that may enter a log."""
+        return well_formed_request_id({name.decode(): value.decode("latin-1") for name, value in self._mirrored})
 
     @property
     def route(self) -> str:
@@ -105,8 +108,12 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in {**SAFE_HEADERS, **self._mirrored}.items():
-                headers.setdefault(name, value)
-            self.generation = headers.get(GENERATION)
+            headers = dict(message["headers"])
+            message["headers"] = [
+                *message["headers"],
+                *(pair for pair in SAFE if pair[0] not in headers),
+                *self._mirrored,
+            ]
+            generation = headers.get(GENERATION_NAME)
+            self.generation = generation.decode() if generation else None
         await self._send(message)

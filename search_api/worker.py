@@ -2,7 +2,7 @@
 
 Belongs here: a fixed pool, its bounded queue, the time budget. Does not belong here: the work.
 
-Ours, by measurement (docs/performance.md): searching takes a thread, because it may take
+Ours, by measurement (docs/decisions/0021): searching takes a thread, because it may take
 milliseconds; the pool is fixed, because the replica keeps a cursor a thread; the queue is bounded,
 because a request that would wait longer than its budget is better told to come back (promises.md R12).
 What waits for another machine inside the work sees the same budget (``deadline.py``).
@@ -11,6 +11,7 @@ What waits for another machine inside the work sees the same budget (``deadline.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,8 @@ from typing import TypeVar
 
 from schemas.errors import PassingFault, PermanentFault
 from search_api import deadline, logging
-from search_api.errors import service_unavailable
+from search_api.errors import SpineError, service_unavailable
+from search_api.handing import Promise
 from search_api.ops.metrics import Metrics
 from search_api.settings import Settings
 
@@ -35,9 +37,10 @@ class Worker:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._pool = ThreadPoolExecutor(settings.read_threads, thread_name_prefix="ncrs-read")
         self._most = settings.read_threads + settings.queue_limit
-        self._budget = settings.search_deadline_ms / 1000
         self._metrics = metrics
+        self._counting = threading.Lock()
         self._waiting = 0
+        self.budget = settings.search_deadline_ms / 1000
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of ``work``. Raises SERVICE_UNAVAILABLE when shed or out of time.
@@ -45,44 +48,65 @@ class Worker:
         Work out of time ends in its thread all the same, and counts against the limit until then; work whose
         time ran out before a thread was free is not begun.
         """
-        if self._waiting >= self._most:
+        promise: Promise[T] = Promise()
+        self.begin(work, promise.keep, promise.fail)
+        timer = asyncio.get_running_loop().call_later(self.budget, self._run_out, promise)
+        try:
+            return await promise.future
+        finally:
+            timer.cancel()
+
+    def begin(self, work: Callable[[], T], keep: Callable[[T], None], fail: Callable[[BaseException], None]) -> None:
+        """Have ``work`` done in a thread, which then calls ``keep`` or ``fail``. Raises SERVICE_UNAVAILABLE when shed."""
+        with self._counting:
+            shed = self._waiting >= self._most
+            self._waiting += not shed
+        if shed:
             self._metrics.shed.inc()
             logging.event("API012", "warning")
             raise service_unavailable(RETRY_AFTER)
-        self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, _contained(work, self._budget))
-        future.add_done_callback(self._done)
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), self._budget)
-        except TimeoutError:
-            self._metrics.overdue.inc()
-            logging.event("API013", "warning")
-            raise service_unavailable() from None
+        self._pool.submit(self._do, work, time.monotonic() + self.budget, keep, fail)
 
-    def _done(self, future: asyncio.Future[T]) -> None:
-        self._waiting -= 1
-        if not future.cancelled():
-            future.exception()  # seen here, so that one nobody waits for any more is not reported
+    def overdue(self) -> SpineError:
+        """What is said when time has run out; counted and logged."""
+        self._metrics.overdue.inc()
+        logging.event("API013", "warning")
+        return service_unavailable()
+
+    def _run_out(self, promise: Promise[T]) -> None:
+        if not promise.future.done():
+            promise.future.set_exception(self.overdue())
+
+    def _do(
+        self, work: Callable[[], T], until: float, keep: Callable[[T], None], fail: Callable[[BaseException], None]
+    ) -> None:
+        try:
+            result = _contained(work, until, self.budget)
+        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+            self._ended()
+            fail(error)
+        else:
+            self._ended()
+            keep(result)
+
+    def _ended(self) -> None:
+        with self._counting:
+            self._waiting -= 1
 
     def close(self) -> None:
         """Ends when running work has ended; nothing new is taken."""
         self._pool.shutdown(wait=True)
 
 
-def _contained(work: Callable[[], T], budget: float) -> Callable[[], T]:
+def _contained(work: Callable[[], T], until: float, budget: float) -> T:
     """A panic of a native engine is a BaseException, which no handler of a server catches: make it a fault."""
-    until = time.monotonic() + budget
-
-    def contained() -> T:
-        left = until - time.monotonic()
-        if left <= 0:
-            raise PassingFault("The time of this request ran out before a thread was free.")
-        try:
-            with deadline.within(left - budget * (1 - OTHERS_SHARE)):
-                return work()
-        except Exception:
-            raise
-        except BaseException as panic:  # noqa: BLE001 - raised again, as a fault
-            raise PermanentFault(f"A native engine stopped with {type(panic).__name__}.") from None
-
-    return contained
+    left = until - time.monotonic()
+    if left <= 0:
+        raise PassingFault("The time of this request ran out before a thread was free.")
+    try:
+        with deadline.within(left - budget * (1 - OTHERS_SHARE)):
+            return work()
+    except Exception:
+        raise
+    except BaseException as panic:  # noqa: BLE001 - raised again, as a fault
+        raise PermanentFault(f"A native engine stopped with {type(panic).__name__}.") from None

@@ -3,10 +3,10 @@
 Belongs here: the queue, the writer thread, back-pressure and failure. Does not belong here: what is
 stored (``audit_store.py``). Sources: promises.md R5 and X6, architecture 4.7.
 
-``record`` returns when the event's transaction is committed with fsync. Events that arrive while one
-commit runs go into the next, so that the cost of an fsync is shared under load. When the store fails,
-everyone waiting gets AuditUnavailable (503): the answer is not sent. The next batch tries again with a
-new connection, so the log recovers when the disk does.
+``record`` returns when the event's transaction is committed with fsync; ``offer`` is the same for threads,
+which are called back instead. Events that arrive while one commit runs go into the next, so that the cost of
+an fsync is shared under load. When the store fails, everyone waiting gets AuditUnavailable (503): the answer
+is not sent. The next batch tries again with a new connection, so the log recovers when the disk does.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from search_api import logging
-from search_api.access.audit_store import append, audit_engine, event_content
+from search_api.access.audit_store import Appender, audit_engine, event_content
 from search_api.access.context import AccessEvent
 from search_api.errors import DOWNSTREAM, SERVICE_UNAVAILABLE, SpineError
+from search_api.handing import Promise
 from search_api.settings import Settings
 
 RETRY_AFTER_S = 5
@@ -40,12 +42,13 @@ class AuditUnavailable(SpineError):
         super().__init__(SERVICE_UNAVAILABLE, DOWNSTREAM, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Waiting:
-    """One event on its way, and the promise that it is durable."""
+    """One event on its way, and who is told that it is durable, or that it is not."""
 
     content: dict[str, Any]
-    done: Future[None] = field(default_factory=Future)
+    durable: Callable[[None], None]
+    failed: Callable[[BaseException], None]
 
 
 class AuditLog:
@@ -56,7 +59,8 @@ class AuditLog:
         self.engine = audit_engine(url or settings.audit_url)
         self._limit = settings.audit_queue
         self._batch = settings.audit_batch
-        self._timeout = settings.audit_timeout
+        self.timeout = settings.audit_timeout
+        self._appender = Appender(self.engine)
         self._queue: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -68,39 +72,36 @@ class AuditLog:
         A full queue makes the caller wait. After a time-out the event may still be written later:
         the log then holds an access that was not shown, never the other way round.
         """
-        deadline = time.monotonic() + self._timeout
-        waiting = _Waiting(event_content(event, datetime.now(UTC)))
-        while not self._offer(waiting):
+        deadline = time.monotonic() + self.timeout
+        promise: Promise[None] = Promise()
+        while not self.offer(event, promise.keep, promise.fail):
             if time.monotonic() >= deadline:
                 raise AuditUnavailable
             await asyncio.sleep(_POLL_S)
         try:
             async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
-                await asyncio.shield(asyncio.wrap_future(waiting.done))
+                await promise.future
         except TimeoutError:
             raise AuditUnavailable from None
 
     def record_now(self, event: AccessEvent) -> None:
         """The same for commands, which have no event loop. Raises AuditUnavailable."""
-        waiting = _Waiting(event_content(event, datetime.now(UTC)))
-        if not self._offer(waiting):
+        done: Future[None] = Future()
+        if not self.offer(event, done.set_result, done.set_exception):
             raise AuditUnavailable
         try:
-            waiting.done.result(self._timeout)
+            done.result(self.timeout)
         except TimeoutError:
             raise AuditUnavailable from None
 
-    def close(self) -> None:
-        """Write what waits, stop the writer, close the database. Later events are refused."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-            thread = self._thread
-        if thread is not None:
-            thread.join(self._timeout)
-        self.engine.dispose()
+    def offer(
+        self, event: AccessEvent, durable: Callable[[None], None], failed: Callable[[BaseException], None]
+    ) -> bool:
+        """Take the event, and call one of the two from the writer's thread; False when the queue is full.
 
-    def _offer(self, waiting: _Waiting) -> bool:
+        Raises AuditUnavailable once closed.
+        """
+        waiting = _Waiting(event_content(event, datetime.now(UTC)), durable, failed)
         with self._changed:
             if self._closed:
                 raise AuditUnavailable
@@ -112,6 +113,17 @@ class AuditLog:
                 self._thread.start()
             self._changed.notify()
         return True
+
+    def close(self) -> None:
+        """Write what waits, stop the writer, close the database. Later events are refused."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join(self.timeout)
+        self._appender.close()
+        self.engine.dispose()
 
     def _write_all(self) -> None:
         while batch := self._next_batch():
@@ -127,16 +139,17 @@ class AuditLog:
         failure = self._append(batch)
         for waiting in batch:
             if failure is None:
-                waiting.done.set_result(None)
+                waiting.durable(None)
             else:
-                waiting.done.set_exception(AuditUnavailable())
+                waiting.failed(AuditUnavailable())
 
     def _append(self, batch: list[_Waiting]) -> str | None:
         """None when durable, else the kind of failure. The pool is emptied: the disk may be another."""
         try:
-            append(self.engine, [waiting.content for waiting in batch])
+            self._appender.append([waiting.content for waiting in batch])
         except (SQLAlchemyError, OSError) as error:
             logging.event("API020", "error", error=type(error).__name__, count=len(batch))
+            self._appender.close()
             self.engine.dispose()
             return type(error).__name__
         return None

@@ -12,20 +12,20 @@ sequence and hash: it makes several processes append in one line, and it shows a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Connection, Engine, Index, Integer, Text, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import BigInteger, Connection, Dialect, Engine, Index, Integer, Text, insert, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from search_api.access.context import AccessEvent
-from search_api.ops.database import create_tables, open_engine, write_connection
+from search_api.ops.database import create_tables, open_engine, write_connection, writing_connection
 
 GENESIS = "0" * 64
 BIG = BigInteger().with_variant(Integer, "sqlite")  # in SQLite only INTEGER keys are row ids
@@ -140,39 +140,95 @@ def chain_hash(previous: str, values: Sequence[Any]) -> str:
 
 
 def append(engine: Engine, contents: Sequence[dict[str, Any]]) -> ChainHead:
-    """Append the events in one transaction; when it returns, they are durable.
+    """Append the events in one transaction; when it returns, they are durable. For who appends once.
 
-    Raises SQLAlchemyError; nothing is appended then. Other processes wait for the write lock.
+    Raises SQLAlchemyError; nothing is appended then.
     """
-    with write_connection(engine) as connection:
-        head = read_head(connection, lock=True)
-        rows, head = _chained(contents, head)
-        connection.execute(insert(EVENTS), rows)
-        if patients := [patient for row in rows for patient in _patient_rows(row)]:
-            connection.execute(insert(PATIENTS), patients)
-        connection.execute(update(HEAD).values(sequence=head.sequence, hash=head.hash))
-    return head
+    with closing(Appender(engine)) as appender:
+        return appender.append(contents)
 
 
-def read_head(connection: Connection, *, lock: bool = False) -> ChainHead:
-    """The end of the chain; ``lock`` keeps other writers out on databases that lock rows."""
-    statement = select(HEAD.c.sequence, HEAD.c.hash)
-    row = connection.execute(statement.with_for_update() if lock else statement).one()
+class Appender:
+    """Appends events, one transaction a call, on a connection of its own that is kept. For one thread.
+
+    The transaction is the engine's, with its locks and its waiting for the disk; the four statements in it go
+    to the driver as they are, because composing them costs several times what the database does.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._statements = _Statements(engine.dialect)
+
+    def append(self, contents: Sequence[dict[str, Any]]) -> ChainHead:
+        """Append the events; when it returns, they are durable. Other processes wait for the write lock.
+
+        Raises SQLAlchemyError; nothing is appended then.
+        """
+        connection = self._connection = self._connection or writing_connection(self._engine)
+        with connection.begin(), closing(connection.connection.cursor()) as cursor:
+            try:
+                return self._appended(cursor, contents)
+            except self._statements.fault as error:
+                # The driver's text may hold values of the event; only its kind goes on.
+                raise SQLAlchemyError(f"The audit database refused an event ({type(error).__name__}).") from None
+
+    def _appended(self, cursor: Any, contents: Sequence[dict[str, Any]]) -> ChainHead:
+        cursor.execute(self._statements.head)
+        rows, head = _chained(contents, ChainHead(*cursor.fetchone()))
+        cursor.executemany(self._statements.event, rows)
+        if patients := [
+            patient for row, content in zip(rows, contents, strict=True) for patient in _listed(row, content)
+        ]:
+            cursor.executemany(self._statements.patient, patients)
+        cursor.execute(self._statements.move, (head.sequence, head.hash))
+        return head
+
+    def close(self) -> None:
+        """Give the connection back; the next event opens another. A connection that is lost is just let go of."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError):
+                connection.close()
+
+
+class _Statements:
+    """The statements of an append in the dialect's words, and the class of its driver's exceptions."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        lock = "" if dialect.name == "sqlite" else " FOR UPDATE"
+        mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        self.fault: type[Exception] = dialect.loaded_dbapi.Error
+        self.head = f"SELECT sequence, hash FROM {HEAD.name}{lock}"  # noqa: S608 - names of ours
+        self.event = _insert(EVENTS, mark)
+        self.patient = _insert(PATIENTS, mark)
+        self.move = f"UPDATE {HEAD.name} SET sequence = {mark}, hash = {mark}"  # noqa: S608 - names of ours
+
+
+def _insert(table: Any, mark: str) -> str:
+    names = [column.name for column in table.columns]
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"  # noqa: S608
+
+
+def read_head(connection: Connection) -> ChainHead:
+    """The end of the chain."""
+    row = connection.execute(select(HEAD.c.sequence, HEAD.c.hash)).one()
     return ChainHead(row.sequence, row.hash)
 
 
-def _chained(contents: Sequence[dict[str, Any]], head: ChainHead) -> tuple[list[dict[str, Any]], ChainHead]:
+def _chained(contents: Sequence[dict[str, Any]], head: ChainHead) -> tuple[list[tuple[Any, ...]], ChainHead]:
+    """The events as rows of the table, each with its place in the chain and its hash."""
     rows = []
     sequence, previous = head.sequence, head.hash
     for content in contents:
         sequence += 1
-        row = {"sequence": sequence, **content}
-        row["previous_hash"] = previous
-        row["hash"] = previous = chain_hash(previous, [row[name] for name in CONTENT])
-        rows.append(row)
+        values = (sequence, *(content[name] for name in CONTENT[1:]))
+        following = chain_hash(previous, values)
+        rows.append((*values, previous, following))
+        previous = following
     return rows, ChainHead(sequence, previous)
 
 
-def _patient_rows(row: dict[str, Any]) -> list[dict[str, int]]:
-    numbers = orjson.loads(row["patients"])
-    return [{"sequence": row["sequence"], "place": place, "nhs_number": number} for place, number in enumerate(numbers)]
+def _listed(row: tuple[Any, ...], content: dict[str, Any]) -> Iterator[tuple[int, int, int]]:
+    numbers: list[int] = orjson.loads(content["patients"])
+    return ((row[0], place, number) for place, number in enumerate(numbers))

@@ -9,24 +9,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 
 from schemas.errors import ConfigurationError
 from search_api import logging
 from search_api.access.context import AccessEvent, Caller
-from search_api.access.identity import Identity, IdentityReader, end_user_organisation
+from search_api.access.identity import (
+    END_USER_ORGANISATION,
+    SESSION_ROLE,
+    Identity,
+    IdentityReader,
+    end_user_organisation,
+)
 from search_api.access.keys import KeyStore, http_fetch
 from search_api.access.policy import Decision, PolicyTable, refusal
 from search_api.access.tables import Rbac, load_applications
-from search_api.access.tokens import InvalidToken, TokenVerifier, bearer_token
+from search_api.access.tokens import Claims, InvalidToken, TokenVerifier, bearer_token
 from search_api.errors import SpineError
 from search_api.headers import CORRELATION_ID, check_request_id, well_formed_request_id
 from search_api.settings import Settings
 
 RECORD_PARAMETER = "id"
+CHOOSING = (SESSION_ROLE, END_USER_ORGANISATION)
+MOST_CALLERS = 32  # of one token: a user has a handful of roles
 
 
 class Recorder(Protocol):
@@ -35,6 +44,14 @@ class Recorder(Protocol):
     async def record(self, event: AccessEvent) -> None:
         """Return when the event is durable."""
         ...
+
+
+@dataclass(frozen=True)
+class _Proved:
+    """What one token proves, and its callers by the headers that choose among them."""
+
+    identity: Identity
+    callers: dict[tuple[str, ...], Caller] = field(default_factory=dict)
 
 
 class AccessGate:
@@ -51,6 +68,8 @@ class AccessGate:
         self.keys = keys or key_store(settings)
         self._verifier = TokenVerifier(settings, self.keys)
         self._reader = IdentityReader(settings, rbac, applications)
+        # As long as the verifier remembers the claims, and no longer: expired or of other keys, they are gone.
+        self._proved: WeakKeyDictionary[Claims, _Proved] = WeakKeyDictionary()
         self._audit = audit
 
     async def warm(self) -> None:
@@ -59,8 +78,25 @@ class AccessGate:
 
     async def identify(self, authorization: list[str]) -> Identity:
         """Who the Authorization header(s) prove. Raises SpineError (401)."""
+        return (await self._prove(authorization)).identity
+
+    async def _prove(self, authorization: list[str]) -> _Proved:
+        """What the token proves; read once for each token that the verifier remembers."""
         claims = await self._verifier.verify(bearer_token(authorization))
-        return self._reader.identity(claims)
+        proved = self._proved.get(claims)
+        if proved is None:
+            proved = self._proved[claims] = _Proved(self._reader.identity(claims))
+        return proved
+
+    def _caller(self, proved: _Proved, headers: Mapping[str, str]) -> Caller:
+        """The caller that these headers choose; each choice is read once for each token."""
+        chosen = tuple(headers.get(name, "") for name in CHOOSING)
+        caller = proved.callers.get(chosen)
+        if caller is None:
+            caller = self._reader.caller(proved.identity, headers)
+            if len(proved.callers) < MOST_CALLERS:
+                proved.callers[chosen] = caller
+        return caller
 
     async def authorise_token(self, token: str, policy: str, *, role: str = "") -> Caller:
         """The caller of a command. Raises SpineError; a refusal is recorded first, as a request's is.
@@ -70,7 +106,7 @@ class AccessGate:
         seen: dict[str, Any] = {}
         try:
             seen["identity"] = identity = await self.identify([f"Bearer {token}"])
-            seen["caller"] = caller = self._reader.caller(identity, {"NHSD-Session-URID": role} if role else {})
+            seen["caller"] = caller = self._reader.caller(identity, {SESSION_ROLE: role} if role else {})
             seen["decision"] = self.table.decide(policy, caller, None)
             if seen["decision"] is not Decision.ALLOWED:
                 raise refusal(caller, "GET")
@@ -95,9 +131,10 @@ class AccessGate:
             raise
 
     async def _authorise(self, request: Request, policy: str, seen: dict[str, Any]) -> Caller:
-        seen["identity"] = identity = await self.identify(request.headers.getlist("authorization"))
+        proved = await self._prove(request.headers.getlist("authorization"))
+        seen["identity"] = proved.identity
         check_request_id(request.headers)
-        seen["caller"] = caller = self._reader.caller(identity, request.headers)
+        seen["caller"] = caller = self._caller(proved, request.headers)
         decision = self.table.decide(policy, caller, request.path_params.get(RECORD_PARAMETER))
         if decision is not Decision.ALLOWED:
             seen["decision"] = decision

@@ -26,6 +26,7 @@ from search_api.access.tokens import Claims, InvalidToken
 from search_api.errors import invalid_role, invalid_value, missing_value, patient_refused
 from search_api.settings import Settings
 
+SESSION_ROLE = "NHSD-Session-URID"
 END_USER_ORGANISATION = "NHSD-End-User-Organisation-ODS"
 ODS_LIMIT = 20
 
@@ -128,7 +129,7 @@ class IdentityReader:
         header, 403 for a patient whose identity was not proved well enough."""
         if identity.mode is AccessMode.PATIENT and not identity.level_ok:
             raise patient_refused()
-        role = _choose(identity, headers.get("NHSD-Session-URID", ""))
+        role = _choose(identity, headers.get(SESSION_ROLE, ""))
         application = identity.application
         end_user = end_user_organisation(headers)
         return Caller(

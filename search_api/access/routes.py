@@ -20,6 +20,7 @@ from search_api.access.gate import RECORD_PARAMETER, AccessGate
 from search_api.access.policy import PolicyTable
 
 _MARK = "ncrs_policy"
+_ALONE = "ncrs_requires"
 _RECORD = f"{{{RECORD_PARAMETER}}}"
 
 
@@ -34,6 +35,7 @@ def requires(policy: str) -> Callable[[Request], Awaitable[Caller]]:
         return await gate.authorise(request, policy)
 
     setattr(caller_of, _MARK, (policy, False))
+    setattr(caller_of, _ALONE, policy)
     return caller_of
 
 
@@ -45,6 +47,17 @@ def open_to_all(policy: str) -> Callable[[], Awaitable[None]]:
 
     setattr(nothing_to_check, _MARK, (policy, True))
     return nothing_to_check
+
+
+def only_requires(dependant: Dependant | None) -> str | None:
+    """The policy of a route that takes the request and depends on ``requires(policy)``, both and nothing else."""
+    if dependant is None or dependant.request_param_name is None or len(dependant.dependencies) != 1:
+        return None
+    parameters = (dependant.path_params, dependant.query_params, dependant.header_params, dependant.cookie_params)
+    if any(parameters) or dependant.body_params:
+        return None
+    policy: str | None = getattr(dependant.dependencies[0].call, _ALONE, None)
+    return policy
 
 
 def check_routes(app: FastAPI, table: PolicyTable, public_paths: Mapping[str, str] | None = None) -> None:

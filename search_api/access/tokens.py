@@ -46,9 +46,12 @@ class InvalidToken(SpineError):
         self.reason = reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Claims:
-    """What a verified token says. ``raw`` is the whole claim set; ``expires`` is in epoch seconds."""
+    """What a verified token says. ``raw`` is the whole claim set; ``expires`` is in epoch seconds.
+
+    Equal to itself alone: what is made of these claims may be kept by them, and goes when they are forgotten.
+    """
 
     subject: str
     client_id: str

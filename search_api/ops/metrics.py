@@ -23,6 +23,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = self._counter("ncrs_http_requests", "Requests answered.", ("route", "method", "status"))
         self.seconds = self._histogram("ncrs_http_request_seconds", "Time to answer.", SECONDS, ("route",))
         self.in_flight = Gauge("ncrs_http_in_flight", "Requests being answered.", registry=self.registry)
@@ -51,6 +52,15 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...]) -> Histogram:
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request answered. The metrics of a route are looked up once: finding them costs more than counting."""
+        found = self._of_request.get((route, method, status))
+        if found is None:
+            found = self.requests.labels(route, method, str(status)), self.seconds.labels(route)
+            self._of_request[route, method, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def show_generation(self, manifest: GenerationManifest) -> None:
         """Make the gauges say which generation is served and how old its feeds are."""

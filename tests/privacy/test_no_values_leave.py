@@ -168,9 +168,10 @@ def test_logs_metrics_and_errors(
     failures = [response for response in responses if response.status_code >= 500]
     assert len(failures) >= 6, "the broken replica must have been met"
     metrics = api.send("GET", "/metrics", SIGNER.ops()).text
+    logging.flush()
     out, err = capfd.readouterr()
-    assert '"code": "API010"' in out
-    assert '"code": "API011"' in out
+    assert '"code":"API010"' in out
+    assert '"code":"API011"' in out
     assert_absent(out, "stdout", RECORD, QUERY)
     assert_absent(err, "stderr", RECORD, QUERY)
     assert_absent(caplog.text, "the log of other libraries", RECORD, QUERY)
