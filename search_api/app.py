@@ -21,6 +21,7 @@ from search_api.access.routes import check_routes
 from search_api.middleware import Envelope
 from search_api.ops import endpoints as ops
 from search_api.patients import endpoints as patients
+from search_api.patients import occupant_routes
 from search_api.services import Services
 from search_api.straight import Straight, Table
 from search_api.summaries import endpoints as summaries
@@ -66,7 +67,7 @@ def templates(app: FastAPI) -> dict[Callable[..., Any], str]:
 
 def _add_routes(app: FastAPI) -> None:
     fhir = APIRouter(prefix=FHIR_BASE)
-    for part in (capability.router, patients.router, summaries.router):
+    for part in (capability.router, occupant_routes.router, patients.router, summaries.router):
         fhir.include_router(part)
     app.include_router(fhir)
     app.include_router(ops.router)

@@ -43,13 +43,20 @@ INTERACTIONS: tuple[Interaction, ...] = (
     Interaction("POST", "/Patient/_search", "Patient", "search-type"),
     Interaction("GET", "/Patient/{id}", "Patient", "read"),
     Interaction("POST", "/Patient/$match", "Patient", "$match"),
+    Interaction("GET", "/Patient/$postcode-search", "Patient", "$postcode-search"),
+    Interaction("POST", "/Patient/$postcode-search", "Patient", "$postcode-search"),
     Interaction("GET", "/Patient/{id}/$everything", "Patient", "$everything"),
     Interaction("GET", "/Patient/{id}/RelatedPerson", "RelatedPerson", "search-type"),
     Interaction("GET", "/DocumentReference", "DocumentReference", "search-type"),
     Interaction("GET", "/Bundle", "Bundle", "search-type"),
     Interaction("GET", "/metadata", "", "capabilities"),
 )
-_DEFINITIONS = {"$match": "Patient-match", "$everything": "Patient-everything"}
+_OURS = "urn:ncrs:fhir:OperationDefinition:"
+_DEFINITIONS = {
+    "$match": f"{_OPERATIONS}Patient-match",
+    "$everything": f"{_OPERATIONS}Patient-everything",
+    "$postcode-search": f"{_OURS}Patient-postcode-search",
+}
 
 
 def statement(issuer: str) -> Resource:
@@ -81,10 +88,10 @@ def _resource(name: str) -> Resource:
     resource["interaction"] = [{"code": code} for code in codes]
     if parameters := _parameters(name):
         resource["searchParam"] = parameters
-    operations = [item.code for item in mine if item.code.startswith("$")]
+    operations = dict.fromkeys(item.code for item in mine if item.code.startswith("$"))
     if operations:
         resource["operation"] = [
-            {"name": code.removeprefix("$"), "definition": f"{_OPERATIONS}{_DEFINITIONS[code]}"} for code in operations
+            {"name": code.removeprefix("$"), "definition": _DEFINITIONS[code]} for code in operations
         ]
     return resource
 

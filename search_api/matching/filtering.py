@@ -68,11 +68,17 @@ class Plan:
             and (not self.asked.sex or self.asked.sex == person.sex)
             and (not self.asked.gp or self.asked.gp == person.gp)
             and _died(self.asked.death, person.death)
-            and any(self._name(name) for name in person.names if self._usable(name.marks))
+            and self._named(person)
             and self._place(person)
             and self._contact(self.phones, person.phones)
             and self._contact(self.emails, person.emails)
         )
+
+    def _named(self, person: Person) -> bool:
+        """Whoever has no name answers a question that asks for none (a postcode search)."""
+        if not self.family and not self.given:
+            return True
+        return any(self._name(name) for name in person.names if self._usable(name.marks))
 
     def _usable(self, marks: str) -> bool:
         return self.history or HISTORIC not in marks

@@ -5,6 +5,7 @@ Belongs here: descriptions. Does not belong here: checks; they read the same cat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from search_api.patients.bodies import FORM
@@ -55,15 +56,22 @@ def _query(parameter: Parameter) -> Document:
 
 _PATIENT: Document = {"type": "object", "required": ["resourceType"]}
 
-SEARCH: Document = {"parameters": [*HEADERS, *map(_query, PARAMETERS)]}
+
+def searching(rows: Sequence[Parameter]) -> Document:
+    """A search with its parameters in the address."""
+    return {"parameters": [*HEADERS, *map(_query, rows)]}
+
+
+def searching_by_form(rows: Sequence[Parameter]) -> Document:
+    """A search with its parameters in the body."""
+    properties = {row.name: _schema(row) for row in rows}
+    content = {FORM: {"schema": {"type": "object", "properties": properties}}}
+    return {"parameters": HEADERS, "requestBody": {"required": True, "content": content}}
+
+
+SEARCH: Document = searching(PARAMETERS)
 READ: Document = {"parameters": HEADERS}
-SEARCH_FORM: Document = {
-    "parameters": HEADERS,
-    "requestBody": {
-        "required": True,
-        "content": {FORM: {"schema": {"type": "object", "properties": {row.name: _schema(row) for row in PARAMETERS}}}},
-    },
-}
+SEARCH_FORM: Document = searching_by_form(PARAMETERS)
 MATCH: Document = {
     "parameters": HEADERS,
     "requestBody": {

@@ -124,13 +124,13 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def check_values(values: Values, *, wildcards: bool) -> None:
+def check_values(values: Values, *, wildcards: bool, rows: Sequence[Parameter] = PARAMETERS) -> None:
     """Every value by its row, in the catalogue's order. ``wildcards``: whether this mode has them.
 
     A value given too often is TOO_MANY_VALUES_SUBMITTED, anything else INVALID_VALUE. Both are our
     reading for a search: the sheet has the codes (pds.md 4.2) but no search example of them.
     """
-    for parameter in PARAMETERS:
+    for parameter in rows:
         sent = values.get(parameter.name, ())
         if len(sent) > parameter.most:
             raise errors.too_many_values(sent, parameter.name)

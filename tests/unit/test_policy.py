@@ -31,13 +31,13 @@ SIGNER = Signer()
 PATIENT = 9000000009
 OTHER_PATIENT = "9000000017"
 
-DEMOGRAPHICS = {"patient-search", "patient-match", "patient-read", "related-persons", "everything"}
+DEMOGRAPHICS = {"patient-search", "patient-match", "patient-read", "related-persons", "everything", "trace"}
 SCR = {"scr-document-reference", "scr-bundle"}
 OPS = {"healthz", "metrics", "freshness", "generations"}
-APPLICATION = {"patient-search", "patient-match", "patient-read", "related-persons", "metadata"} | SCR
+APPLICATION = {"patient-search", "patient-match", "patient-read", "related-persons", "metadata", "trace"} | SCR
 PUBLIC = {"docs", "livez", "readyz"}
-RESERVED = {"postcode-search", "usage", "access-report", "quarantine-show"}
-EVERY = DEMOGRAPHICS | SCR | OPS | {"metadata"} | RESERVED
+RESERVED = {"usage", "access-report", "quarantine-show"}
+EVERY = DEMOGRAPHICS | SCR | OPS | {"metadata", "postcode-search"} | RESERVED
 
 EXPECTED: dict[str, set[str]] = {
     "R0001": {"metadata", "access-report"},
