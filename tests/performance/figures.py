@@ -26,7 +26,7 @@ Store = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement. ``must`` is the promise it is held against, in the same unit."""
+    """One measurement. ``must`` is the promise it is held against, in the same unit; ``of`` how many a share is of."""
 
     name: str
     value: float
@@ -34,10 +34,13 @@ class Figure:
     meaning: str
     must: float | None = None
     more_is_better: bool = False
+    of: int | None = None
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name} is not a name of a figure: bench, match, national or trace, then small words parted by dots.")
+            raise ValueError(
+                f"{self.name} is not a name of a figure: bench, match, national or trace, then small words parted by dots."
+            )
 
     @property
     def verdict(self) -> str:
@@ -79,17 +82,35 @@ def stored() -> dict[str, dict[str, Any]]:
     return loaded
 
 
-def keep(figures: Iterable[Figure], *, seed: int) -> dict[str, dict[str, Any]]:
-    """Replace the figures of these names in the store, with the conditions of now; the whole store."""
-    store = stored()
+def keep(figures: Iterable[Figure], *, seed: int, instead: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+    """Replace the figures of these names in the store, with the conditions of now; the whole store.
+
+    ``instead``: every figure whose name begins so goes first, as the new ones take the place of all of them.
+    A share keeps what it was ``before``.
+    """
+    old = stored()
+    store = {name: row for name, row in old.items() if not name.startswith(instead or ("\0",))}
     conditions = {"hardware": hardware(), "commit": commit(), "seed": seed}
     for figure in figures:
-        store[figure.name] = {**asdict(figure), **conditions}
+        store[figure.name] = {**_row(figure), **conditions, **_before(figure, old)}
     store = dict(sorted(store.items()))
     STORE.write_text(json.dumps(store, indent=1) + "\n")
     return store
 
 
+def _row(figure: Figure) -> dict[str, Any]:
+    """The figure as kept; how many it is of stands only where it is a share."""
+    return {name: value for name, value in asdict(figure).items() if name != "of" or value is not None}
+
+
+def _before(figure: Figure, old: Store) -> dict[str, Any]:
+    was = old.get(figure.name, {})
+    if figure.of is None or "of" not in was:
+        return {}
+    return {"before": {name: was[name] for name in ("value", "of", "commit")}}
+
+
 def figure_of(row: Mapping[str, Any]) -> Figure:
     """A figure of the store, its conditions left out."""
-    return Figure(**{name: row[name] for name in ("name", "value", "unit", "meaning", "must", "more_is_better")})
+    names = ("name", "value", "unit", "meaning", "must", "more_is_better")
+    return Figure(**{name: row[name] for name in names}, of=row.get("of"))

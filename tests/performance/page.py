@@ -21,11 +21,15 @@ ENGINES = {
     "plain_birth_only": "plain, birth date only",
 }
 
+# How well people are found has a page of its own (``quality/report.py``).
+ELSEWHERE = "match."
+
 HEAD = """\
 # Performance
 
 Written by `make bench` from [figures.json](figures.json). Times are of one run on the hardware named, and machines are
 shared: read them as an order of size. A promise is what the project set itself; a missed one stays in the table.
+How well people are found: [match-quality.md](match-quality.md).
 """
 
 SIDE_BY_SIDE = """\
@@ -86,7 +90,8 @@ ROWS = (
 
 
 def page(store: Store) -> str:
-    """The whole page as Markdown; every figure of the store is on it."""
+    """The whole page as Markdown; every figure of the store is on it but those of ``match-quality.md``."""
+    store = {name: row for name, row in store.items() if not name.startswith(ELSEWHERE)}
     lines = [*HEAD.splitlines(), ""]
     shown: set[str] = set()
     tables = [table for size in SIZES for table in _side_by_side(store, size, shown)]

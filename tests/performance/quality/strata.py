@@ -87,35 +87,35 @@ def _places(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
 _FAMILY, _GIVEN, _BORN, _HOME = pl.col("family"), pl.col("given"), pl.col("birth_date"), pl.col("postcode")
 _DAY, _MONTH, _YEAR = (_BORN.str.slice(at, length) for at, length in ((8, 2), (5, 2), (0, 4)))
 _NAMED = _FAMILY.is_not_null() & _GIVEN.is_not_null() & ~_GIVEN.str.contains(_PLACEHOLDER)
-_TWINS, _NAMESAKES, _LOOK_ALIKES = (
+TWINS, NAMESAKES, LOOK_ALIKES = (
     ("postcode", "birth_date", "family"),
     ("postcode", "family", "given"),
     ("family", "given", "birth_date", "town"),
 )
 _YEAR_NUMBER = _YEAR.cast(pl.Int32, strict=False)
-_YEARS_APART = (_YEAR_NUMBER.max() - _YEAR_NUMBER.min()).over(_NAMESAKES)
+_YEARS_APART = (_YEAR_NUMBER.max() - _YEAR_NUMBER.min()).over(NAMESAKES)
 
 # The rarest first: whoever is taken for one stratum is not taken for another.
 STRATA = (
     Stratum(
         "same_name_and_birth",
         "somebody else of one town (postcode area) has the same name and birth date",
-        _NAMED & _HOME.is_not_null() & pl.len().over(_LOOK_ALIKES).gt(1),
-        _LOOK_ALIKES,
+        _NAMED & _HOME.is_not_null() & pl.len().over(LOOK_ALIKES).gt(1),
+        LOOK_ALIKES,
         seeder=Seeder(seeded.look_alike, _NAMED & _HOME.is_not_null()),
     ),
     Stratum(
         "father_and_son",
         "two men of one name at one address",
-        _NAMED & _HOME.is_not_null() & pl.col("gender").eq("male") & pl.len().over(_NAMESAKES).gt(1) & _YEARS_APART.ge(14),
-        _NAMESAKES,
+        _NAMED & _HOME.is_not_null() & pl.col("gender").eq("male") & pl.len().over(NAMESAKES).gt(1) & _YEARS_APART.ge(14),
+        NAMESAKES,
         seeder=Seeder(seeded.son, _NAMED & _HOME.is_not_null() & pl.col("gender").eq("male") & _YEAR_NUMBER.is_between(1930, 1998)),
     ),
     Stratum(
         "twins",
         "twins at one address",
-        _NAMED & _HOME.is_not_null() & pl.len().over(_TWINS).gt(1) & _GIVEN.n_unique().over(_TWINS).gt(1),
-        _TWINS,
+        _NAMED & _HOME.is_not_null() & pl.len().over(TWINS).gt(1) & _GIVEN.n_unique().over(TWINS).gt(1),
+        TWINS,
         seeder=Seeder(seeded.twin, _NAMED & _HOME.is_not_null()),
     ),
     Stratum(
