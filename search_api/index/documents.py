@@ -20,12 +20,14 @@ import polars as pl
 
 from search_api.index.flat import ContactItem, NameItem, PlaceItem, Row, rows
 from search_api.index.frequencies import Frequencies
-from search_api.index.memo import NO_GIVEN, Birth, Given, Memos
+from search_api.index.memo import NO_GIVEN, Birth, Given, Memos, Postcode
 from search_api.index.provider import SearchDocument
 from search_api.matching.normalise import email_text, phone_digits, premise, sex, tells_email, tells_phone
 from search_api.matching.person import GROUP, HISTORIC, PLACEHOLDER, RECORD, SKIP_FAMILY, SKIP_GIVEN, SLOT, UNIT
 
 SLICE_ROWS = 50_000
+# Stands in a key for the initial of somebody without a given name.
+NO_INITIAL = "_"
 COLUMNS = (
     "nhs_number",
     "security",
@@ -92,6 +94,7 @@ def _document(row: Row, memos: Memos) -> SearchDocument:
     phones, emails, keys = _read_contacts(contact_items)
     _add_dated_keys(keys, birth, gender, names, postcodes)
     _add_placed_keys(keys, names, postcodes)
+    keys += [f"n{pair}" for pair in names.pairs]
     content = GROUP.join((str(birth.number), gender, str(death), packed_names, packed_places, phones, emails, gp))
     return SearchDocument(
         number,
@@ -110,14 +113,13 @@ def fingerprint(nhs_number: int, content: str, *, is_open: bool) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def _terms(names: _Names, postcodes: dict[str, str], gp: str, death: int) -> dict[str, tuple[str, ...]]:
+def _terms(names: _Names, postcodes: dict[str, Postcode], gp: str, death: int) -> dict[str, tuple[str, ...]]:
     """Exact terms that narrow a non-fuzzy search; what they let through is checked on the payload.
 
-    Of the dead the year of death. Postcodes only where no key holds them: pseudo and malformed ones, and those of people without a name
-    that makes keys.
+    Of the dead the year of death. Postcodes only where no key holds them whole: pseudo and malformed ones, and long foreign codes.
     """
     terms = {"family": tuple(names.family), "word": tuple(names.words)}
-    odd = tuple([text for text, outcode in postcodes.items() if not outcode or not names.keyed])
+    odd = tuple([text for text, place in postcodes.items() if place.whole != text])
     if odd:
         terms["postcode"] = odd
     if gp:
@@ -169,15 +171,16 @@ def _collect(names: _Names, family: tuple[str, ...], given: list[Given]) -> None
                 pairs[other + code if other < code else code + other] = None
 
 
-def _read_places(items: list[PlaceItem], memos: Memos) -> tuple[str, dict[str, str]]:
-    """Packed addresses; postcodes as terms, each with its outcode or nothing."""
+def _read_places(items: list[PlaceItem], memos: Memos) -> tuple[str, dict[str, Postcode]]:
+    """Packed addresses; postcodes as terms, each with what keys hold of it."""
     packed: list[str] = []
-    postcodes: dict[str, str] = {}
+    postcodes: dict[str, Postcode] = {}
     for historic, postcode_text, lines in items:
-        text, outcode = memos.postcodes[postcode_text or ""]
+        place = memos.postcodes[postcode_text or ""]
+        text = place.text
         house = premise((lines,)) if lines else ""
         if text:
-            postcodes[text] = outcode
+            postcodes[text] = place
         elif not house:
             continue
         packed.append(f"{text}{UNIT}{HISTORIC if historic else ''}{UNIT}{house}")
@@ -201,22 +204,22 @@ def _read_contacts(items: list[ContactItem]) -> tuple[str, str, list[str]]:
     return RECORD.join(phones), RECORD.join(emails), list(keys)
 
 
-def _add_dated_keys(keys: list[str], birth: Birth, gender: str, names: _Names, postcodes: dict[str, str]) -> None:
+def _add_dated_keys(keys: list[str], birth: Birth, gender: str, names: _Names, postcodes: dict[str, Postcode]) -> None:
     """Keys with a birth date; a partial date makes only those of its year (formats: blocking.py)."""
     _, day, year = birth
     if not year:
         return
     if day:
         keys += [f"a{day}{code}" for code in names.tokens]
-        keys += [f"b{day}{place}" for place in {place: None for place in postcodes.values() if place}]
-        if gender in ("M", "F"):
-            keys += [f"c{day}{gender}{initial}" for initial in names.initials]
+        keys += [f"b{day}{area}" for area in {place.area: None for place in postcodes.values() if place.area}]
+        sex_letter = gender if gender in ("M", "F") else "U"
+        keys += [f"c{day}{sex_letter}{initial}" for initial in names.initials or NO_INITIAL]
         keys += [f"m{day[4:]}{pair}" for pair in names.pairs]
     keys += [f"e{year}{pair}" for pair in names.pairs]
 
 
-def _add_placed_keys(keys: list[str], names: _Names, postcodes: dict[str, str]) -> None:
-    """Keys with a full postcode."""
-    for text, outcode in postcodes.items():
-        if outcode:
-            keys += [f"p{text}{code}" for code in names.keyed]
+def _add_placed_keys(keys: list[str], names: _Names, postcodes: dict[str, Postcode]) -> None:
+    """Keys with a full postcode, or the area of a foreign one."""
+    for whole in {place.whole: None for place in postcodes.values() if place.whole}:
+        keys.append(f"l{whole}")
+        keys += [f"p{whole}{code}" for code in names.keyed]

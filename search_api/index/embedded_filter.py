@@ -11,11 +11,11 @@ import re
 from tantivy import FieldType, Occur, Query
 
 from search_api.index.narrowing import AnyOf, Born, Clause, Opening, Word, clauses
-from search_api.index.schema import SCHEMA
+from search_api.index.schema import SCHEMA, WORDS
 from search_api.index.words import RESTRICTED
 from search_api.matching import filtering
 
-CLOSED_TO_RESTRICTED = Query.term_query(SCHEMA, "keys", RESTRICTED, "basic")
+CLOSED_TO_RESTRICTED = Query.term_query(SCHEMA, WORDS, RESTRICTED, "basic")
 
 
 def narrowing(plan: filtering.Plan, *, open_only: bool) -> Query:
@@ -28,7 +28,7 @@ def narrowing(plan: filtering.Plan, *, open_only: bool) -> Query:
 
 def exact(word: str) -> Query:
     """Documents with one key or term."""
-    return Query.term_query(SCHEMA, "keys", word, "basic")
+    return Query.term_query(SCHEMA, WORDS, word, "basic")
 
 
 def _query(clause: Clause) -> Query:
@@ -39,7 +39,7 @@ def _query(clause: Clause) -> Query:
     if isinstance(clause, AnyOf):
         return Query.boolean_query([(Occur.Should, _query(each)) for each in clause.clauses])
     pieces = (clause.text, "") if isinstance(clause, Opening) else clause.pieces
-    return Query.regex_query(SCHEMA, "keys", ".*".join(map(re.escape, pieces)))
+    return Query.regex_query(SCHEMA, WORDS, ".*".join(map(re.escape, pieces)))
 
 
 def _born(low: int, high: int) -> Query:

@@ -14,7 +14,7 @@ from tantivy import Occur, Order, Query
 
 from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
-from search_api.index.schema import SCHEMA
+from search_api.index.schema import SCHEMA, WORDS
 from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
 from search_api.index.words import FINGERPRINT, PART_BITS
 from search_api.matching import filtering
@@ -59,7 +59,7 @@ class EmbeddedReader:
         return [
             (Occur.Should, Query.const_score_query(exact(key), float(rarity)))
             for key, rarity in keys
-            if has("keys", key)
+            if has(WORDS, key)
         ]
 
     def _hits(self, query: Query, limit: int) -> list[tuple[float, tantivy.DocAddress]]:

@@ -104,6 +104,19 @@ class Frequencies:
         rule = rule or shipped().frequency
         return self._steps(self.given.get(joined, 0), rule.given_average, rule.given_floor, rule)
 
+    def family_slip(self, joined: str) -> int:
+        """From how many steps on a family name is one that hardly anybody bears, where this one is; else 0."""
+        return self._slip(self.family, joined, self.family_steps) if joined else 0
+
+    def given_slip(self, joined: str) -> int:
+        """The same of a given name."""
+        return self._slip(self.given, joined, self.given_steps) if joined else 0
+
+    def _slip(self, bearers: dict[str, int], joined: str, steps: Callable[[str], int]) -> int:
+        if not bearers or bearers.get(joined, 0) > self.population * shipped().frequency.slip_share:
+            return 0
+        return steps(joined)
+
     def _steps(self, count: int, average: float, floor: float, rule: FrequencyRule) -> int:
         share = (count + rule.shrink_people * average) / (self.population + rule.shrink_people)
         return round(-math.log2(max(share, floor)) * rule.steps)

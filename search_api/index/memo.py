@@ -41,10 +41,11 @@ class Given(NamedTuple):
 
 
 class Postcode(NamedTuple):
-    """Clean text, and the outcode when it is a real full postcode."""
+    """Clean text; of a real full postcode or a foreign code what keys hold of it: the area and the whole."""
 
     text: str
-    outcode: str
+    area: str
+    whole: str
 
 
 class Birth(NamedTuple):
@@ -107,8 +108,8 @@ def _codes(name: Name) -> tuple[str, ...]:
 
 def _postcode(text: str) -> Postcode:
     clean = normalise.postcode(text)
-    place = None if normalise.pseudo_postcode(clean) else normalise.outcode(clean)
-    return Postcode(clean, place or "")
+    area = None if normalise.pseudo_postcode(clean) else normalise.area(clean)
+    return Postcode(clean, area or "", normalise.unit(clean) if area else "")
 
 
 def _birth(text: str) -> Birth:

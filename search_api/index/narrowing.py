@@ -87,7 +87,7 @@ def _family(value: filtering.Value, day: int) -> Iterator[Clause]:
 
 def _place(joined: str) -> Clause:
     """Documents with a key of the postcode, or with the term of one that makes no key (ZZ99, malformed)."""
-    return AnyOf((Opening(f"p{joined}"), Word(PREFIXES["postcode"] + joined)))
+    return AnyOf((Word(f"l{joined}"), Word(PREFIXES["postcode"] + joined)))
 
 
 def _born(low: int, high: int, partial: str) -> Clause:

@@ -16,7 +16,7 @@ import orjson
 
 from search_api.index.opensearch_form import Form
 from search_api.index.provider import SearchDocument
-from search_api.index.words import FINGERPRINT, PART_BITS, PART_MASK, words_of
+from search_api.index.words import FINGERPRINT, PART_BITS, PART_MASK, WORD_SET, words_of
 
 # Lucene refuses a term of more than 32,766 bytes; longer words are cut alike when indexed and when asked.
 LONGEST_WORD = 8_000
@@ -46,7 +46,7 @@ def _sentinel(token: str) -> dict[str, Any]:
     return {"nhs": 0, "keys": [sentinel_word(token)]}
 
 
-FORM = Form("patients", _MAPPING, {"index.max_result_window": WINDOW}, _sentinel)
+FORM = Form(f"patients {WORD_SET}", _MAPPING, {"index.max_result_window": WINDOW}, _sentinel)
 
 
 def document_line(document: SearchDocument) -> bytes:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import tantivy
 
 from search_api.index.provider import SearchDocument
-from search_api.index.words import FINGERPRINT, PART_BITS, PART_MASK, words_of
+from search_api.index.words import FINGERPRINT, PART_BITS, PART_MASK, WORD_SET, words_of
+
+# The name of the field tells one set of words from another: a schema is compared whole.
+WORDS = f"words_{WORD_SET}"
 
 
 def _schema() -> tantivy.Schema:
@@ -18,7 +21,7 @@ def _schema() -> tantivy.Schema:
     builder.add_integer_field("birth", indexed=True, fast=True)
     for part in FINGERPRINT:
         builder.add_integer_field(part, fast=True)
-    builder.add_text_field("keys", tokenizer_name="whitespace", index_option="basic")
+    builder.add_text_field(WORDS, tokenizer_name="whitespace", index_option="basic")
     builder.add_bytes_field("payload", stored=True)
     return builder.build()
 
@@ -33,6 +36,6 @@ def to_tantivy(document: SearchDocument) -> tantivy.Document:
     made.add_integer("birth", document.numbers["birth"])
     for position, part in enumerate(FINGERPRINT):
         made.add_integer(part, document.fingerprint >> position * PART_BITS & PART_MASK)
-    made.add_text("keys", " ".join(words_of(document)))
+    made.add_text(WORDS, " ".join(words_of(document)))
     made.add_bytes("payload", document.payload)
     return made

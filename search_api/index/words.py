@@ -11,6 +11,9 @@ from search_api.index.provider import SearchDocument
 # One field holds keys and exact terms alike, each term with its kind in front: fewer fields index faster.
 PREFIXES = {"family": "f:", "word": "w:", "gp": "o:", "postcode": "x:", "death": "d:"}
 RESTRICTED = "!restricted"
+# Counts up whenever documents get other keys or terms: an index made with others would find too few, and both
+# engines refuse it.
+WORD_SET = 2
 # A fingerprint is kept as three parts of 21 bits: an engine's own sums of them are exact up to four
 # billion documents, so a checksum needs no pass through Python.
 FINGERPRINT = ("fingerprint_low", "fingerprint_mid", "fingerprint_high")

@@ -4,9 +4,10 @@ Belongs here: which keys a question has in a mode, and the variants asked (swaps
 spelling neighbours, sounds). Does not belong here: the documents' side (``index/documents.py``;
 formats below must be the same, a test compares them), what a key is worth (``rarity.py``), engines.
 
-Formats, each one word: a{yyyymmdd}{code}  b{yyyymmdd}{outcode}  c{yyyymmdd}{sex}{initial}
-e{yyyy}{code}{code}  m{mmdd}{code}{code} (codes sorted)  p{postcode}{code}  t{digits}  @{e-mail}.
-A key with a missing part is skipped, never widened (matching.md 2.2).
+Formats, each one word: a{yyyymmdd}{code}  b{yyyymmdd}{area}  c{yyyymmdd}{sex}{initial}
+e{yyyy}{code}{code}  m{mmdd}{code}{code}  n{code}{code} (codes sorted)  p{postcode}{code}  l{postcode}
+t{digits}  @{e-mail}. The area is the outward part of a postcode, or a foreign code; sex is M, F, or U where it is
+neither. A key with a missing part is skipped, never widened (matching.md 2.2).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ LAST_YEAR = 2100
 NICKNAME_CODES = 6
 NEIGHBOUR_CODES = 3
 NEIGHBOURS = 6
+SEXES = "MFU"
 
 
 class Spelling(Protocol):
@@ -40,6 +42,8 @@ class Spelling(Protocol):
 class NameCounts(Protocol):
     """What blocking asks of the name frequencies."""
 
+    @property
+    def population(self) -> int: ...
     @property
     def family(self) -> dict[str, int]: ...
     @property
@@ -67,13 +71,20 @@ def keys(asked: Asked, mode: Mode, counts: NameCounts) -> list[str]:
     """Keys of a fuzzy or wide question, distinct, in a steady order."""
     if mode is Mode.FUZZY and asked.emails:
         return [f"@{value}" for value in asked.emails]
-    family, given = _family_codes(asked, counts), _given_codes(asked, counts)
+    family, given = codes_of(asked, counts)
     found = list(_dated(asked, family, given, mode))
     found += _placed(asked, family, given, mode)
     if mode is Mode.WIDE:
         found += [f"t{value}" for value in asked.phones]
         found += [f"@{value}" for value in asked.emails]
+        if not asked.birth or not asked.birth.day:
+            found += [f"n{pair}" for pair in pairs(family, given)]
     return list(dict.fromkeys(found))
+
+
+def codes_of(asked: Asked, counts: NameCounts) -> tuple[Codes, Codes]:
+    """Sound codes of the family name and of the given names asked for."""
+    return _family_codes(asked, counts), _given_codes(asked, counts)
 
 
 def _dated(asked: Asked, family: Codes, given: Codes, mode: Mode) -> Iterator[str]:
@@ -83,33 +94,40 @@ def _dated(asked: Asked, family: Codes, given: Codes, mode: Mode) -> Iterator[st
     wide = mode is Mode.WIDE
     for day in _days(asked.birth):
         yield from _day_keys(asked, day, (*family.all, *given.all))
-    pairs = tuple(_pairs(family, given))
+    both = tuple(pairs(family, given))
     if (day := asked.birth.day) and wide:
-        yield from (f"a{_swapped(day):08d}{each}" for each in (*family.all, *given.all) if _swapped(day))
-        yield from (f"m{day % 10000:04d}{pair}" for pair in pairs)
+        yield from (f"a{swapped(day):08d}{each}" for each in (*family.all, *given.all) if swapped(day))
+        yield from (f"m{day % 10000:04d}{pair}" for pair in both)
     if wide or not asked.birth.day or normalise.placeholder_date(asked.birth.day):
-        yield from (f"e{year:04d}{pair}" for year in years(asked.birth) for pair in pairs)
+        yield from (f"e{year:04d}{pair}" for year in years(asked.birth) for pair in both)
 
 
 def _day_keys(asked: Asked, day: int, codes: Iterable[str]) -> Iterator[str]:
     yield from (f"a{day:08d}{each}" for each in codes)
-    place = None if asked.pseudo_postcode else normalise.outcode(asked.postcode)
-    if place:
+    if place := area_of(asked):
         yield f"b{day:08d}{place}"
-    if asked.sex in ("M", "F") and asked.first:
-        yield f"c{day:08d}{asked.sex}{asked.first[0]}"
+    if asked.first:
+        yield from (f"c{day:08d}{letter}{asked.first[0]}" for letter in _sexes(asked.sex))
+
+
+def area_of(asked: Asked) -> str | None:
+    return None if asked.pseudo_postcode else normalise.area(asked.postcode)
+
+
+def _sexes(asked: str) -> str:
+    """Letters of the records that a sex asked for does not rule out."""
+    return f"{asked}U" if asked in ("M", "F") else SEXES
 
 
 def _placed(asked: Asked, family: Codes, given: Codes, mode: Mode) -> Iterator[str]:
     """Keys of the full postcode; in fuzzy mode only where no single day leads."""
-    if not normalise.is_postcode(asked.postcode) or asked.pseudo_postcode:
+    place = "" if asked.pseudo_postcode else normalise.unit(asked.postcode)
+    if not place or (mode is Mode.FUZZY and asked.birth is not None and asked.birth.day):
         return
-    if mode is Mode.FUZZY and asked.birth is not None and asked.birth.day:
-        return
-    yield from (f"p{asked.postcode}{each}" for each in (*family.all, *given.all))
+    yield from (f"p{place}{each}" for each in (*family.all, *given.all))
 
 
-def _pairs(family: Codes, given: Codes) -> Iterator[str]:
+def pairs(family: Codes, given: Codes) -> Iterator[str]:
     """Both codes in sorted order; variants of one side at a time."""
     for one in family.own:
         yield from (min(one, two) + max(one, two) for two in given.all)
@@ -142,7 +160,7 @@ def years(span: Span) -> range:
     return range(low, high + 1)
 
 
-def _swapped(day: int) -> int:
+def swapped(day: int) -> int:
     """The date with day and month exchanged, or 0 where that is no other date."""
     month, dom = day // 100 % 100, day % 100
     return day // 10000 * 10000 + dom * 100 + month if dom <= 12 and dom != month else 0

@@ -20,6 +20,7 @@ from search_api.matching.phonetics import metaphone, soundex, undoubled
 
 EXACT, CLOSE, SOUNDS, SIMILAR, OTHER = "exact", "close", "sounds_alike", "similar", "other"
 JOINED, NICKNAME, INITIAL, MIDDLE = "joined_or_split", "nickname", "initial", "middle_name"
+MISSPELT, SAME_AREA, NEAR_AREA = "misspelt", "same_area", "near_area"
 CLOSE_JARO, SIMILAR_JARO = 0.92, 0.82
 LONG_NAME = 6
 
@@ -155,9 +156,9 @@ def _partial(asked: int, held: int) -> str:
 
 def postcode_level(asked: str, held: Sequence[tuple[str, str]]) -> tuple[str, bool] | None:
     """Closest level over all addresses ever held, and whether a previous one made it."""
-    if not asked or not held or normalise.pseudo_postcode(asked):
+    if not asked or not held or normalise.says_nothing(asked):
         return None
-    usable = [(code, marks) for code, marks in held if not normalise.pseudo_postcode(code)]
+    usable = [(code, marks) for code, marks in held if not normalise.says_nothing(code)]
     if not usable:
         return None
     ranked = [(*_postcode_rank(asked, code, bool(marks)), bool(marks)) for code, marks in usable]
@@ -166,6 +167,9 @@ def postcode_level(asked: str, held: Sequence[tuple[str, str]]) -> tuple[str, bo
 
 
 def _postcode_rank(asked: str, held: str, previous: bool) -> tuple[int, str]:
+    foreign = normalise.foreign_area(asked)
+    if foreign:
+        return _foreign_rank(foreign, normalise.foreign_area(held) or "")
     if asked == held:
         return (1, "exact_previous") if previous else (0, EXACT)
     if OSA.distance(asked, held, score_cutoff=1) <= 1:
@@ -176,6 +180,13 @@ def _postcode_rank(asked: str, held: str, previous: bool) -> tuple[int, str]:
         if asked[:-3] == held[:-3]:
             return 4, "same_outcode"
     return 5, OTHER
+
+
+def _foreign_rank(asked: str, held: str) -> tuple[int, str]:
+    """A code of another country names a town rather than a street, so it tells less."""
+    if asked == held:
+        return 0, SAME_AREA
+    return (2, NEAR_AREA) if OSA.distance(asked, held, score_cutoff=1) <= 1 else (5, OTHER)
 
 
 def contact_level(

@@ -21,9 +21,13 @@ from search_api.matching.questions import Question
 from search_api.matching.rules import PdsRules
 from search_api.matching.scoring import Scored
 
-_FAMILY_NEAR = frozenset((compare.EXACT, compare.JOINED, compare.CLOSE, compare.SOUNDS))
+_FAMILY_NEAR = frozenset((compare.EXACT, compare.JOINED, compare.MISSPELT, compare.CLOSE, compare.SOUNDS))
 _GIVEN_NEAR = _FAMILY_NEAR | {compare.NICKNAME, compare.INITIAL, compare.MIDDLE}
-_POSTCODE_NEAR = frozenset((compare.EXACT, "exact_previous", "one_character", "same_sector", "same_outcode"))
+_POSTCODE_NEAR = frozenset(
+    (compare.EXACT, "exact_previous", compare.SAME_AREA, "one_character", "same_sector", "same_outcode")
+)
+# Levels that PDS does not part, by the name that its likeness has.
+_LIKE = {compare.MISSPELT: compare.CLOSE, compare.NEAR_AREA: "one_character"}
 DECIMALS = 4
 
 
@@ -68,6 +72,8 @@ def _placed(asked: Asked, item: Scored) -> bool:
 
 def _renamed(item: Scored, rules: PdsRules) -> bool:
     """Another family name, but all that the rule asks for is exact."""
+    if item.level("name_order") == "swapped":
+        return False
     needs = rules.changed_family_needs
     exact = {"given": (compare.EXACT, compare.NICKNAME), "postcode": (compare.EXACT, "exact_previous")}
     return bool(needs) and all(item.level(name) in exact.get(name, (compare.EXACT,)) for name in needs)
@@ -178,8 +184,9 @@ def _likeness(item: Scored, comparison: str, rules: PdsRules, names: dict[str, s
     level = item.level(comparison)
     if level is None:
         return 1.0 if equal else 0.0
-    if level == "exact_previous":
+    if level in ("exact_previous", compare.SAME_AREA):
         return 1.0
+    level = _LIKE.get(level, level)
     name = names.get(level, level)
     if comparison == "postcode" and level in ("one_character", "same_sector", "same_outcode"):
         name = f"postcode_{level}"

@@ -20,6 +20,15 @@ def posterior(weight: float) -> float:
     return float(odds / (1.0 + odds))
 
 
+def posteriors(weights: Sequence[float]) -> list[float]:
+    """Probability of each candidate when at most one of them is the one meant: its odds over the odds of all
+    and of nobody. Together they never exceed one."""
+    top = max((0.0, *weights))
+    odds = [2.0 ** max(weight - top, -1000.0) for weight in weights]
+    whole = sum(odds) + 2.0**-top
+    return [each / whole for each in odds]
+
+
 def grades(ranked: Sequence[Scored], rule: GradeRule) -> list[Grade]:
     """Grade of each candidate, heaviest first; at most the first can be certain.
 
@@ -29,14 +38,15 @@ def grades(ranked: Sequence[Scored], rule: GradeRule) -> list[Grade]:
     """
     second = ranked[1].weight if len(ranked) > 1 else None
     found = []
-    for position, item in enumerate(ranked):
+    for position, (item, probability) in enumerate(
+        zip(ranked, posteriors([each.weight for each in ranked]), strict=True)
+    ):
         gap_ok = position == 0 and (second is None or item.weight - second >= rule.certain_gap)
-        found.append(_grade(item, rule, gap_ok=gap_ok))
+        found.append(_grade(item, probability, rule, gap_ok=gap_ok))
     return found
 
 
-def _grade(item: Scored, rule: GradeRule, *, gap_ok: bool) -> Grade:
-    probability = posterior(item.weight)
+def _grade(item: Scored, probability: float, rule: GradeRule, *, gap_ok: bool) -> Grade:
     if gap_ok and probability >= rule.certain_posterior and item.bits >= rule.certain_evidence and _clean(item, rule):
         return Grade.CERTAIN
     if probability >= rule.probable:

@@ -10,19 +10,21 @@ from collections.abc import Sequence
 
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
-from search_api.matching import blocking, filtering, fuzzy
+from search_api.matching import blocking, filtering, fuzzy, widening
 from search_api.matching.asked import Asked, ask
-from search_api.matching.grading import grades, posterior
+from search_api.matching.grading import grades, posteriors
 from search_api.matching.person import Person, unpack
 from search_api.matching.questions import Answer, Match, Mode, Question
-from search_api.matching.rarity import weigh
+from search_api.matching.rarity import affordable, weigh
 from search_api.matching.rules import PdsRules
 from search_api.matching.rules import shipped as shipped_rules
-from search_api.matching.scoring import Scored, Scorer
+from search_api.matching.scoring import Scored, Scorer, Unknown
 from search_api.matching.weights import Weights
 from search_api.matching.weights import shipped as shipped_weights
 
 EMPTY = CandidateSet((), (), False, {})
+# Documents that the keys of a second look may be expected to have, all together.
+SECOND_LOOK = 400
 
 
 class Matcher:
@@ -51,14 +53,15 @@ class Matcher:
 
         With ``too_many`` the matches are still given, for the audit: PDS shows none of them (pds.md 1.6).
         """
-        prior = self.weights.prior(index.count())
+        prior = self.weights.prior(max(index.count(), frequencies.population))
         if question.mode is Mode.FILTER:
-            return self._filter(question, index, prior)
+            return self._filter(question, index, frequencies, prior)
         asked = ask(question)
         sets = (self._candidates(question, asked, index, frequencies), self._same(question, asked, index))
         if question.mode is Mode.FUZZY:
-            return self._fuzzy(question, asked, sets, prior)
-        return self._wide(question, asked, sets, prior)
+            return self._fuzzy(question, asked, sets, prior, frequencies)
+        found, scored = self._settled(question, asked, _joined(*sets), index, frequencies)
+        return self._wide(question, scored, found, frozenset(sets[1].numbers), prior)
 
     def _candidates(
         self, question: Question, asked: Asked, index: IndexReader, frequencies: Frequencies
@@ -92,23 +95,31 @@ class Matcher:
             return EMPTY
         return index.select(_by_name_and_birth(question), self._candidate_limit)
 
-    def _filter(self, question: Question, index: IndexReader, prior: float) -> Answer:
+    def _filter(self, question: Question, index: IndexReader, frequencies: Frequencies, prior: float) -> Answer:
         plan = filtering.plan(question, self.rules)
         if question.exact_only and plan.wildcards:
             return Answer((), 0, prior=prior)
         found = index.select(question, question.limit + 1)
         total = len(found.numbers)
         score = fuzzy.filter_score(plan)
-        ranked = sorted(self._score(plan.asked, _persons(found), prior), key=lambda item: item.person.nhs_number)
+        scored = self._score(plan.asked, _persons(found), prior, frequencies)
+        ranked = sorted(scored, key=lambda item: item.person.nhs_number)
         return self._answer(question, [(score, item) for item in ranked], total, found, prior)
 
-    def _fuzzy(self, question: Question, asked: Asked, sets: tuple[CandidateSet, CandidateSet], prior: float) -> Answer:
+    def _fuzzy(
+        self,
+        question: Question,
+        asked: Asked,
+        sets: tuple[CandidateSet, CandidateSet],
+        prior: float,
+        frequencies: Frequencies,
+    ) -> Answer:
         """``sets``: candidates by keys, and those who are the same by name and birth date."""
         found, same = _joined(*sets), frozenset(sets[1].numbers)
         persons = [person for person in _persons(found) if fuzzy.hard_filters(asked, person, self.rules)]
         near = [
             item
-            for item in self._score(asked, persons, prior)
+            for item in self._score(asked, persons, prior, frequencies)
             if item.person.nhs_number in same or fuzzy.found(asked, item, self.rules)
         ]
         scored = [(fuzzy.fuzzy_score(asked, item, self.rules), item) for item in near]
@@ -117,34 +128,63 @@ class Matcher:
         scored.sort(key=lambda pair: (-pair[0], pair[1].person.nhs_number))
         return self._answer(question, scored, len(scored), found, prior)
 
-    def _wide(self, question: Question, asked: Asked, sets: tuple[CandidateSet, CandidateSet], prior: float) -> Answer:
-        rule, found, same = self.weights.grades, _joined(*sets), frozenset(sets[1].numbers)
-        scored = self._score(asked, _persons(found), prior)
-        best = max((item.weight for item in scored), default=0.0)
+    def _settled(
+        self, question: Question, asked: Asked, found: CandidateSet, index: IndexReader, frequencies: Frequencies
+    ) -> tuple[CandidateSet, list[Scored]]:
+        """Candidates and their scores, after a second look where the first found nobody who is likely meant."""
+        prior = self.weights.prior(max(index.count(), frequencies.population))
+        scored = self._score(asked, _persons(found), prior, frequencies)
+        named = asked.family.joined or asked.first
+        if not named or max(posteriors([item.weight for item in scored]), default=0.0) >= self.weights.grades.settled:
+            return found, scored
+        weighed = weigh(dict.fromkeys(widening.keys(asked, frequencies)), frequencies, self._key_cap)
+        keys = affordable(weighed.keys, frequencies.population, SECOND_LOOK)
+        if not keys:
+            return found, scored
+        more = index.candidates(KeyQuery(keys, question.asks_location, self._candidate_limit))
+        known = frozenset(found.numbers)
+        new = [person for person in _persons(more) if person.nhs_number not in known]
+        counters = {**found.counters, "second_look": 1, "keys_second_look": len(keys)}
+        counters["candidates"] = len(known) + len(new)
+        both = CandidateSet(found.numbers, found.payloads, found.truncated, counters)
+        return both, [*scored, *self._score(asked, new, prior, frequencies)]
+
+    def _wide(
+        self, question: Question, scored: list[Scored], found: CandidateSet, same: frozenset[int], prior: float
+    ) -> Answer:
+        rule = self.weights.grades
+        # Of equals whoever has the very names asked for comes first: placeholders weigh nothing.
+        scored = sorted(
+            scored, key=lambda item: (-item.weight, item.person.nhs_number not in same, item.person.nhs_number)
+        )
+        chances = posteriors([item.weight for item in scored])
+        best = scored[0].weight if scored else 0.0
         kept = [
-            (posterior(item.weight), item)
-            for item in scored
-            if item.person.nhs_number in same
-            or (posterior(item.weight) >= rule.wide_minimum and item.weight >= best - rule.wide_gap)
+            (chance, item)
+            for chance, item in zip(chances, scored, strict=True)
+            if item.person.nhs_number in same or (
+                chance >= rule.wide_minimum
+                and item.weight >= best - rule.wide_gap
+                and item.bits >= rule.wide_evidence
+            )
         ]
-        kept.sort(key=lambda pair: (-pair[1].weight, pair[1].person.nhs_number))
         return self._answer(question, kept, len(kept), found, prior)
 
-    def _score(self, asked: Asked, persons: Sequence[Person], prior: float) -> list[Scored]:
-        return self._scorer.score(asked, persons, prior)
+    def _score(self, asked: Asked, persons: Sequence[Person], prior: float, frequencies: Frequencies) -> list[Scored]:
+        return self._scorer.score(asked, persons, prior, unknown(asked, frequencies))
 
     def _answer(
         self, question: Question, scored: Sequence[tuple[float, Scored]], total: int, found: CandidateSet, prior: float
     ) -> Answer:
         by_weight = sorted((item for _, item in scored), key=lambda item: (-item.weight, item.person.nhs_number))
-        grade_of = dict(
-            zip((item.person.nhs_number for item in by_weight), grades(by_weight, self.weights.grades), strict=True)
-        )
+        numbers = [item.person.nhs_number for item in by_weight]
+        grade_of = dict(zip(numbers, grades(by_weight, self.weights.grades), strict=True))
+        chance_of = dict(zip(numbers, posteriors([item.weight for item in by_weight]), strict=True))
         matches = tuple(
             Match(
                 nhs_number=item.person.nhs_number,
                 score=score,
-                posterior=posterior(item.weight),
+                posterior=chance_of[item.person.nhs_number],
                 weight=item.weight,
                 grade=grade_of[item.person.nhs_number],
                 evidence=item.evidence,
@@ -152,6 +192,17 @@ class Matcher:
             for score, item in scored[: question.limit]
         )
         return Answer(matches, total, total > question.limit, found.truncated, prior, dict(found.counters))
+
+
+def unknown(asked: Asked, frequencies: Frequencies) -> Unknown:
+    """Which names asked for hardly anybody bears."""
+    given = asked.given[0].joined if asked.given else ""
+    return Unknown(
+        frequencies.family_slip(asked.family.joined),
+        frequencies.given_slip(asked.first),
+        frequencies.family_slip(given),
+        frequencies.given_slip(asked.family.joined),
+    )
 
 
 def _persons(found: CandidateSet) -> list[Person]:

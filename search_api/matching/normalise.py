@@ -35,6 +35,10 @@ _NOT_WORD = re.compile(r"[\W_]+")
 _PLAIN = re.compile(r"[A-Z]+\Z")
 _PLAIN_LINE = re.compile(r"[A-Z0-9]+(?: [A-Z0-9]+)*\Z")
 _POSTCODE = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}\Z")
+# Postal codes of other countries: digits, or letters and digits as in Canada, Ireland and the Netherlands.
+_FOREIGN = re.compile(r"(?:[0-9]{4,9}|[A-Z][0-9][A-Z][0-9][A-Z][0-9]|[0-9]{4}[A-Z]{2}|[A-Z][0-9][0-9W][A-Z0-9]{4})\Z")
+# The United States write four more digits behind the five that name the area.
+_AREA_DIGITS = 5
 _NOT_DIGIT = re.compile(r"[^0-9]+")
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _TO_LETTER = str.maketrans("0158", "OISB")
@@ -167,7 +171,7 @@ def postcode(text: str) -> str:
     clean = text.upper().replace(" ", "")
     if not clean.isalnum():
         clean = "".join(char for char in clean if char.isalnum())
-    if not 5 <= len(clean) <= 7 or (_POSTCODE.match(clean) and not _ODD_FOURTH.match(clean)):
+    if not 5 <= len(clean) <= 7 or clean.isdigit() or (_POSTCODE.match(clean) and not _ODD_FOURTH.match(clean)):
         return clean
     repaired = _outward(clean[:-3]) + clean[-3].translate(_TO_DIGIT) + clean[-2:].translate(_TO_LETTER)
     return repaired if _POSTCODE.match(repaired) else clean
@@ -197,9 +201,31 @@ def outcode(clean: str) -> str | None:
     return clean[:-3] if _POSTCODE.match(clean) else None
 
 
+def foreign_area(clean: str) -> str | None:
+    """What names the area in a postal code of another country, or None; 00000 and the like name none."""
+    if _POSTCODE.match(clean) or not _FOREIGN.match(clean) or len(set(clean)) == 1:
+        return None
+    return clean[:_AREA_DIGITS] if clean.isdigit() else clean
+
+
+def area(clean: str) -> str | None:
+    """What names a place in a key: the outward part, or the area of a foreign code; None where there is none."""
+    return outcode(clean) or foreign_area(clean)
+
+
+def unit(clean: str) -> str:
+    """The narrowest place that a postal code names in a key: a full postcode as it is, of a foreign code the area."""
+    return clean if _POSTCODE.match(clean) else foreign_area(clean) or ""
+
+
 def pseudo_postcode(clean: str) -> bool:
     """ZZ99 and the like: no fixed abode, overseas; never evidence (pds.md 1.4)."""
     return clean.startswith(skip_values().postcode_starts)
+
+
+def says_nothing(clean: str) -> bool:
+    """Whether a postal code is no evidence: a pseudo postcode, or one figure over and over (00000)."""
+    return pseudo_postcode(clean) or (clean.isdigit() and len(set(clean)) == 1)
 
 
 def phone_digits(text: str) -> str:

@@ -28,7 +28,9 @@ KINDS = {
     "c": "day_sex_and_initial",
     "e": "year_and_sounds",
     "m": "birthday_and_sounds",
+    "n": "sounds",
     "p": "postcode_and_sound",
+    "l": "postcode",
     "t": "phone",
     "@": "email",
 }
@@ -90,7 +92,9 @@ class Rarities:
             "c": (10, self._of_initial),
             "e": (5, lambda pair: self._of_pair(pair, YEARS)),
             "m": (5, lambda pair: self._of_pair(pair, MONTH_DAYS)),
+            "n": (1, lambda pair: self._of_pair(pair, 1)),
             "p": (-CODE, self._of_lived),
+            "l": (1, self._of_place),
             "t": (_NOTHING, lambda _: shared),
             "@": (_NOTHING, lambda _: shared),
         }
@@ -113,6 +117,11 @@ class Rarities:
     def _of_lived(self, code: str) -> int:
         """Who lives together often has one family name: two people at least."""
         return bits(2 * POSTCODES + self._bearers(code), POSTCODES * self._people)
+
+    def _of_place(self, place: str) -> int:
+        """A code of digits alone is foreign, and an area rather than a street."""
+        places = OUTCODES if place.isdigit() else POSTCODES
+        return bits(places + self._people, places * self._people)
 
     def _of_pair(self, pair: str, times: int) -> int:
         """Two codes of four characters, either of which may be the family name's. A name without Latin
@@ -173,6 +182,19 @@ def weigh(keys: Iterable[str], counts: KeyCounts, cap: int) -> Weighed:
         else:
             over[kind] = over.get(kind, 0) + 1
     return Weighed(tuple(kept), asked, over)
+
+
+def affordable(weighed: Iterable[WeighedKey], population: int, budget: int) -> tuple[WeighedKey, ...]:
+    """The keys in their order, each that many documents are expected of left out when the budget is spent.
+
+    A key is reckoned to have one document whoever has it, so only what is beyond that is counted."""
+    kept: list[WeighedKey] = []
+    for each in weighed:
+        expected = max((population >> each.rarity) - 1, 0)
+        if expected <= budget:
+            kept.append(each)
+            budget -= expected
+    return tuple(kept)
 
 
 def bits(held: int, of: int) -> int:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from search_api.matching import comparisons as compare
 from search_api.matching.asked import Asked
@@ -36,6 +37,21 @@ class Scored:
         return sum(item.weight for item in self.evidence)
 
 
+class Unknown(NamedTuple):
+    """Of each name asked for, whether hardly anybody bears it: from how many steps of rarity on, or 0.
+
+    Such a spelling is likely a slip. ``given_as_family``: the given name asked for, as a family name.
+    """
+
+    family: int
+    given: int
+    given_as_family: int
+    family_as_given: int
+
+
+KNOWN = Unknown(0, 0, 0, 0)
+
+
 @dataclass(frozen=True)
 class NameScales:
     """Levels of every held spelling, as asked and with given and family exchanged."""
@@ -44,6 +60,7 @@ class NameScales:
     given: dict[str, str]
     family_as_given: dict[str, str]
     given_as_family: dict[str, str]
+    unknown: Unknown
 
 
 class Scorer:
@@ -54,13 +71,13 @@ class Scorer:
         self._steps = weights.frequency.steps
         self._make = lru_cache(maxsize=20_000)(self._evidence)
 
-    def score(self, asked: Asked, persons: Sequence[Person], prior: float) -> list[Scored]:
+    def score(self, asked: Asked, persons: Sequence[Person], prior: float, unknown: Unknown = KNOWN) -> list[Scored]:
         """Evidence and weight of each person, in the order given."""
-        scales = _scales(asked, persons)
+        scales = _scales(asked, persons, unknown)
         found = []
         for person in persons:
             evidence = (*self.names(asked, person, scales), *self._rest(asked, person))
-            found.append(Scored(person, evidence, prior + sum(item.weight for item in evidence)))
+            found.append(Scored(person, evidence, prior + sum([item.weight for item in evidence])))
         return found
 
     def names(self, asked: Asked, person: Person, scales: NameScales) -> tuple[Evidence, ...]:
@@ -69,7 +86,7 @@ class Scorer:
         best_weight = -math.inf
         for held in person.names:
             for pairing in self._pairings(asked, held, scales):
-                weight = sum(item.weight for item in pairing)
+                weight = sum([item.weight for item in pairing])
                 if weight > best_weight:
                     best, best_weight = pairing, weight
         return best
@@ -81,9 +98,11 @@ class Scorer:
         straight: list[Evidence] = []
         family = scales.family[held.family] if has_family and scales.family else None
         if family:
+            family = _misspelt(family, held.family_steps, scales.unknown.family)
             straight.append(self._make("family", family, previous, held.family_steps))
         given = _given_level(asked, held, words, scales.given)
         if given:
+            given = _misspelt(given, held.given_steps, scales.unknown.given)
             straight.append(self._make("given", given, previous, held.given_steps))
             straight += self._middle(asked, words, given, previous)
         if family and given and asked.first:
@@ -95,13 +114,15 @@ class Scorer:
     def _exchanged(
         self, held: StoredName, words: list[str], scales: NameScales, previous: bool
     ) -> Iterable[tuple[Evidence, ...]]:
-        """The asked family name as given name and the other way round."""
+        """The asked family name as given name and the other way round; one of them may have changed."""
         family = scales.given_as_family[held.family]
         given = scales.family_as_given[words[0]]
         if given != compare.EXACT and scales.family_as_given[held.given[0]] == compare.EXACT:
             given = compare.EXACT
-        if compare.OTHER in (family, given):
+        if family == given == compare.OTHER:
             return
+        family = _misspelt(family, held.family_steps, scales.unknown.given_as_family)
+        given = _misspelt(given, held.given_steps, scales.unknown.family_as_given)
         yield (
             self._make("family", family, previous, held.family_steps),
             self._make("given", given, previous, held.given_steps),
@@ -152,7 +173,12 @@ class Scorer:
         return math.log2(level.m) + steps / self._steps if level.frequency and steps else level.weight
 
 
-def _scales(asked: Asked, persons: Sequence[Person]) -> NameScales:
+def _misspelt(level: str, held_steps: int, limit: int) -> str:
+    """Near in letters to a name that people bear, where hardly anybody bears what was asked."""
+    return compare.MISSPELT if level == compare.CLOSE and limit and held_steps < limit else level
+
+
+def _scales(asked: Asked, persons: Sequence[Person], unknown: Unknown) -> NameScales:
     families = {name.family for person in persons for name in person.names if name.family}
     firsts = {name.given[0].split(" ")[0] for person in persons for name in person.names if name.given}
     wholes = {name.given[0] for person in persons for name in person.names if name.given}
@@ -164,6 +190,7 @@ def _scales(asked: Asked, persons: Sequence[Person]) -> NameScales:
         _given_scale(asked, firsts | wholes) if first else {},
         compare.scale(family, firsts | wholes, compare.given_rule) if both else {},
         compare.scale(asked.given[0].joined, families, compare.family_rule(asked.given[0].words)) if both else {},
+        unknown,
     )
 
 

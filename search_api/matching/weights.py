@@ -16,6 +16,8 @@ from typing import Any
 
 from schemas.errors import ConfigurationError
 
+_SHIPPED = resources.files(__package__).joinpath("weights.json")
+
 
 @dataclass(frozen=True)
 class Level:
@@ -38,7 +40,10 @@ class Level:
 
 @dataclass(frozen=True)
 class FrequencyRule:
-    """How a name's share of the population is estimated and stored (steps per bit)."""
+    """How a name's share of the population is estimated and stored (steps per bit).
+
+    ``slip_share``: a spelling that no greater share of people bear is likely a slip of another.
+    """
 
     shrink_people: float
     family_average: float
@@ -46,6 +51,7 @@ class FrequencyRule:
     given_average: float
     given_floor: float
     steps: int
+    slip_share: float
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class GradeRule:
     """Thresholds of ``grading.py``.
 
     ``needs``: comparisons without which nothing is certain; ``never``: levels that forbid it.
+    ``settled``: a wide search looks a second time when nobody found first is so probable.
     """
 
     certain_posterior: float
@@ -64,6 +71,8 @@ class GradeRule:
     possible: float
     wide_minimum: float
     wide_gap: float
+    wide_evidence: float
+    settled: float
 
 
 @dataclass(frozen=True)
@@ -87,9 +96,13 @@ class Weights:
         Raises:
             ConfigurationError: a level lacks m or u, or one is outside (0, 1].
         """
-        source = path or resources.files(__package__).joinpath("weights.json")
-        raw = json.loads(source.read_text("utf-8"))
+        return cls.parse((path or _SHIPPED).read_text("utf-8"))
+
+    @classmethod
+    def parse(cls, text: str) -> Weights:
+        """The same from the text of a file."""
         try:
+            raw = json.loads(text)
             return cls(
                 version=raw["version"],
                 minimum_population=int(raw["prior"]["minimum_population"]),
@@ -122,6 +135,7 @@ def _frequency(raw: dict[str, Any]) -> FrequencyRule:
         given_average=float(raw["given"]["average"]),
         given_floor=float(raw["given"]["floor"]),
         steps=int(raw["steps_per_bit"]),
+        slip_share=float(raw["slip_share"]),
     )
 
 
@@ -136,7 +150,14 @@ def _grades(raw: dict[str, Any]) -> GradeRule:
         possible=float(raw["possible_posterior"]),
         wide_minimum=float(raw["wide_minimum_posterior"]),
         wide_gap=float(raw["wide_minimum_gap_bits"]),
+        wide_evidence=float(raw["wide_minimum_evidence_bits"]),
+        settled=float(raw["settled_posterior"]),
     )
+
+
+def shipped_text() -> str:
+    """The text of the file that ships with the code."""
+    return _SHIPPED.read_text("utf-8")
 
 
 @cache
