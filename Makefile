@@ -54,9 +54,10 @@ format: environment
 docs: environment
 	@$(BIN)/python -m pipelines.reference
 
-# The performance suite at its full size; writes the tables of docs/performance.md.
+# The performance suite and match quality at their full size; writes docs/performance.md and docs/match-quality.md.
 bench: environment
 	@$(BIN)/python -m tests.performance
+	@$(BIN)/python -m tests.performance.quality
 
 # Compile requirements.lock anew: hashes for every platform, no address of an index.
 lock: environment

@@ -10,6 +10,7 @@ import typer
 
 from pipelines import (
     cli_audit,
+    cli_bench,
     cli_generations,
     cli_ingest,
     cli_quarantine,
@@ -28,6 +29,7 @@ for module in (cli_ingest, cli_generations, cli_replay, cli_status, cli_trace, c
     module.register(app)
 app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_audit.app, name="audit")
+app.add_typer(cli_bench.app, name="bench")
 app.add_typer(cli_sandbox.app, name="sandbox")
 
 

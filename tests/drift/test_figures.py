@@ -8,6 +8,7 @@ import pytest
 
 from tests.performance import page as pages
 from tests.performance.figures import PAGE, Figure, figure_of, stored
+from tests.performance.quality import report as quality
 
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 
@@ -61,3 +62,21 @@ def _names() -> list[str]:
 
 def _row(name: str, value: float) -> dict[str, object]:
     return {"name": name, "value": value, "unit": "", "meaning": "a time", "must": None, "more_is_better": False}
+
+
+def test_the_page_of_match_quality_and_its_charts_are_what_the_store_says() -> None:
+    advice = "is written by ncrs bench match, or by python -m tests.performance.quality.report: not by hand"
+    assert quality.PAGE.read_text(encoding="utf-8") == quality.page(stored()), f"docs/match-quality.md {advice}"
+    charts = quality.drawn(stored())
+    assert sorted(charts) == sorted(path.name for path in quality.CHARTS.glob("match-*.svg"))
+    for name, text in charts.items():
+        assert (quality.CHARTS / name).read_text(encoding="utf-8") == text, f"docs/charts/{name} {advice}"
+
+
+def test_the_page_of_match_quality_holds_every_share_of_whole_sets() -> None:
+    text = quality.PAGE.read_text(encoding="utf-8")
+    kept = [
+        name for name in stored() if re.fullmatch(r"match\.[a-z0-9_]+\.(right_first|certain_recall|recall_200)", name)
+    ]
+    missing = [name for name in kept if f"{stored()[name]['value'] * 100:.2f} %" not in text]
+    assert missing == []

@@ -55,7 +55,9 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.performance.quality", description=__doc__)
-    parser.add_argument("--home", type=Path, help="a folder with extracts of day 0; without, one is made and removed")
+    parser.add_argument(
+        "--home", type=Path, help="a folder with extracts of day 0, or to make them in; without, a temporary one"
+    )
     parser.add_argument("--patients", type=int, default=way.MILLION, help="people, where extracts are to be made")
     parser.add_argument(
         "--queries", type=int, default=QUERIES, help="questions of each mix; the hard sets have half as many"
@@ -64,14 +66,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sets", default=",".join(measures.SETS), help=f"which of {', '.join(measures.SETS)}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dry", action="store_true", help="print and compare; write nothing")
-    return parser.parse_args()
+    options = parser.parse_args()
+    for chosen, known in ((options.rivals, RIVALS), (options.sets, measures.SETS)):
+        if unknown := [name for name in chosen.split(",") if name not in known]:
+            parser.error(f"{', '.join(unknown)}: choose of {', '.join(known)}")
+    return options
 
 
 def _rivals(names: Sequence[str]) -> Iterator[tuple[str, Rival]]:
     """Those asked for; one that cannot be had is said."""
     for name in names:
-        if name not in RIVALS:
-            sys.exit(f"There is no rival {name}: choose of {', '.join(RIVALS)}.")
         module, kind = RIVALS[name]
         try:
             yield name, getattr(import_module(f"tests.performance.quality.{module}"), kind)()
@@ -98,13 +102,18 @@ def _asked(options: argparse.Namespace, rivals: dict[str, Rival]) -> Iterator[tu
 def _own(options: argparse.Namespace, wanted: Sequence[str]) -> Iterator[Labelled]:
     if not any(name.startswith("own") for name in wanted):
         return
-    if options.home is not None:
+    if options.home is not None and _delivered(options.home):
         yield from labelled(options.home, options.queries, options.seed)
         return
-    with bench_home(None, options.patients) as home:
+    with bench_home(options.home, options.patients) as home:
         _say(f"Making an extract of {options.patients:,} people")
         way.extract(home, options.patients, options.seed)
         yield from labelled(home, options.queries, options.seed)
+
+
+def _delivered(home: Path) -> bool:
+    """Whether the home has a full extract of patients."""
+    return any(home.glob("*/pds_patient/*/00000001/part-*.parquet"))
 
 
 def _judged(name: str, rival: Rival, asked: Labelled) -> Iterator[Figure]:
