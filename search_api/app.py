@@ -25,6 +25,8 @@ from search_api.patients import occupant_routes
 from search_api.services import Services
 from search_api.straight import Straight, Table
 from search_api.summaries import endpoints as summaries
+from search_api.trace import endpoints as trace
+from search_api.trace.desk import Desk
 from search_api.unsupported import METHODS, Unsupported, proved
 
 FHIR_BASE = "/FHIR/R4"
@@ -50,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.access = services.gate
+    app.state.trace = Desk(services.settings)
     _add_routes(app)
     app.state.templates = templates(app)
     faults.install(app)
@@ -70,6 +73,7 @@ def _add_routes(app: FastAPI) -> None:
     for part in (capability.router, occupant_routes.router, patients.router, summaries.router):
         fhir.include_router(part)
     app.include_router(fhir)
+    app.include_router(trace.router)
     app.include_router(ops.router)
     app.include_router(docs_page.router)
     app.add_api_route(
@@ -85,11 +89,13 @@ def _life(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager
     """Keys before the first request; on stopping, running work and waiting audit events end first."""
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> AsyncIterator[None]:
+    async def life(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(services.gate.warm(), asyncio.to_thread(services.generations.start))
+        app.state.trace.start()
         logging.event("API001")
         yield
         logging.event("API002")
+        await asyncio.to_thread(app.state.trace.close)
         services.close()
 
     return life

@@ -55,7 +55,8 @@ class Tracer:
     def __init__(self, generation: Generation, rules: TraceRules, matcher: Matcher | None = None) -> None:
         self._generation = generation
         self._rules = rules
-        self._matcher = matcher or Matcher(candidate_limit=rules.candidate_limit, key_cap=rules.key_cap)
+        asking = matcher or Matcher(candidate_limit=rules.candidate_limit, key_cap=rules.key_cap)
+        self._matcher = asking.under(generation.weights)
         self._scorer = Scorer(self._matcher.weights)
         self._prior = self._matcher.weights.prior(generation.index.count())
         self._answer = lru_cache(maxsize=_KEPT_ANSWERS)(self._asked)

@@ -44,7 +44,8 @@ class Cancelled(Refused):
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be traced: from where to where, for whom and why. ``work`` is the run's folder."""
+    """What is to be traced: from where to where, for whom and why. ``work`` is the run's folder, ``run`` its name in
+    the access log, made up when it is empty."""
 
     source: Path
     target: Path
@@ -53,6 +54,7 @@ class Order:
     reason: str = ""
     restart: bool = False
     end_user_organisation: str | None = None
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def current_generation(settings: Settings) -> str:
 
 def _identity(settings: Settings, order: Order, generation: str) -> Identity:
     rules = TraceRules.of(settings).digest(shipped())
-    return Identity(digest(order.source), generation, rules, settings.trace_chunk_rows, str(uuid.uuid4()))
+    return Identity(digest(order.source), generation, rules, settings.trace_chunk_rows, order.run or str(uuid.uuid4()))
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def test_metadata(api: Api) -> None:
     assert (body["resourceType"], body["fhirVersion"], body["kind"]) == ("CapabilityStatement", "4.0.1", "instance")
     patient = next(item for item in body["rest"][0]["resource"] if item["type"] == "Patient")
     assert {item["code"] for item in patient["interaction"]} == {"read", "search-type"}
-    assert {item["name"] for item in patient["operation"]} == {"match", "everything"}
+    assert {item["name"] for item in patient["operation"]} == {"match", "everything", "postcode-search"}
     assert api.send("GET", f"{BASE}/metadata", headers={}).status_code == 401
 
 
