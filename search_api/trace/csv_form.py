@@ -56,13 +56,12 @@ class CsvForm:
 
     def chunks(self, path: Path, size: int) -> Iterator[Chunk]:
         """Rows as lists of fields."""
-        with path.open("rb") as file:
-            records = _records(file, self.dialect)
-            next(islice(records, self.dialect.header, self.dialect.header), None)
-            index = 0
-            while rows := list(islice(records, size)):
-                yield Chunk(index, rows, len(rows))
-                index += 1
+        records = _records(path, self.dialect)
+        next(islice(records, self.dialect.header, self.dialect.header), None)
+        index = 0
+        while rows := list(islice(records, size)):
+            yield Chunk(index, rows, len(rows))
+            index += 1
 
     def fields(self, chunk: Chunk) -> list[tuple[str, ...] | None]:
         """A column that the file lacks is empty."""
@@ -180,14 +179,18 @@ def _first(text: str, delimiter: str) -> tuple[str, ...]:
 
 
 def _count(path: Path, dialect: Dialect) -> int:
-    with path.open("rb") as file:
-        return sum(1 for _ in _records(file, dialect)) - dialect.header
+    return sum(1 for _ in _records(path, dialect)) - dialect.header
 
 
-def _records(file: Any, dialect: Dialect) -> Iterator[list[str]]:
+def _records(path: Path, dialect: Dialect) -> Iterator[list[str]]:
     """Every record. Raises FileRefused with the line where reading ends."""
-    file.seek(len(dialect.bom))
-    text = io.TextIOWrapper(file, encoding=dialect.encoding, errors="strict", newline="")
+    with path.open("rb") as file:
+        file.seek(len(dialect.bom))
+        with io.TextIOWrapper(file, encoding=dialect.encoding, errors="strict", newline="") as text:
+            yield from _parted(text, dialect)
+
+
+def _parted(text: io.TextIOWrapper, dialect: Dialect) -> Iterator[list[str]]:
     reader = csv.reader(text, delimiter=dialect.delimiter, strict=True)
     try:
         yield from reader
@@ -199,5 +202,3 @@ def _records(file: Any, dialect: Dialect) -> Iterator[list[str]]:
             "quotes",
             f"Line {reader.line_num}: a quote is not closed, stands in a field without, or a field is too long.",
         ) from None
-    finally:
-        text.detach()
