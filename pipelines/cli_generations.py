@@ -160,7 +160,7 @@ def _show_plan(full: bool, as_json: bool) -> None:
 
     plan: BuildPlan = make_plan(_builder(settings()).site, anew=full)
     steps = [f"{item.feed} {item.source} {item.sequence} {item.kind}" for item in plan.steps]
-    document: dict[str, Any] = plan.model_dump(mode="json")
+    document: dict[str, Any] = plan.model_dump(mode="json", exclude={"versions": {"weights": {"content"}}})
     base = plan.base or "nothing"
     emit(document, as_json=as_json, lines=[plan.reason, f"on {base}: {len(steps)} extracts", *steps])
 

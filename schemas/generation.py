@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-GENERATION_SCHEMA_VERSION = 2
+GENERATION_SCHEMA_VERSION = 3
 CURRENT_NAME = "current.json"
 GENERATION_MANIFEST_NAME = "manifest.json"
 REPLICA_NAME = "replica.duckdb"
@@ -65,6 +65,15 @@ class RecordsState(_Frozen):
     checksum: str
 
 
+class WeightsState(_Frozen):
+    """The match weights that a generation was built for: name, SHA-256, and the file itself (a few kilobytes),
+    so that whoever serves it has them. They hold no value of a patient."""
+
+    version: str
+    sha256: str
+    content: str
+
+
 class FileState(_Frozen):
     """One file of the generation folder: relative path, bytes, SHA-256."""
 
@@ -77,7 +86,8 @@ class GenerationManifest(_Frozen):
     """Names a replica and an index that belong together. Immutable once published.
 
     ``base`` is the generation it was built on (None: from nothing), ``previous`` the one that was
-    current when it was built. ``as_at`` is the oldest as-at time of the feeds inside.
+    current when it was built. ``as_at`` is the oldest as-at time of the feeds inside. ``weights`` None:
+    built before weights were pinned.
     """
 
     generation: str
@@ -89,6 +99,7 @@ class GenerationManifest(_Frozen):
     schema_version: int
     code_version: str
     weights_version: str
+    weights: WeightsState | None = None
     feeds: tuple[FeedState, ...]
     tables: tuple[TableState, ...]
     index: IndexState

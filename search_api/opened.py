@@ -8,23 +8,25 @@ manifest. Does not belong here: where they come from (``sources.py``), which one
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.errors import GenerationError
 from schemas.generation import GenerationManifest
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexEngine, IndexPlace, IndexReader
+from search_api.matching.weights import Weights, shipped
 from search_api.records import RecordsReader
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One generation, open: replica and index belong together and never change."""
+    """One generation, open: replica and index belong together and never change. ``weights`` are those it pins."""
 
     manifest: GenerationManifest
     replica: RecordsReader
     index: IndexReader
     frequencies: Frequencies
+    weights: Weights = field(default_factory=shipped)
 
     def close(self) -> None:
         """Close index and replica."""

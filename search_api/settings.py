@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         description="Most people a blocking key may have, as counted at the last full build, before it is left out of a"
         " question and counted. Below 1,000 a change takes effect with the next full build.",
     )
+    weights: Path | None = Field(
+        None,
+        description="Match weights that the next generation is built for; default the file that `ncrs weights adopt`"
+        " put into the home, else the shipped one. A generation is answered with the weights it was built for.",
+    )
     restricted_found_by_contact: bool = Field(
         True,
         description="Whether a telephone or e-mail in a PDS search may find an R patient (pds.md 1.9 bars postcode"

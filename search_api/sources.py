@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,7 @@ from search_api.index.provider import IndexEngine
 from search_api.opened import Generation, check_counts, check_engine, check_index_content, check_same_index
 from search_api.replica import ReplicaReader
 from search_api.settings import Settings
+from search_api.weights_in_force import pinned
 
 
 class Lease(Protocol):
@@ -144,11 +146,12 @@ def open_generation(folder: Path, engine: IndexEngine, memory_gb: float = 1.0) -
     check_engine(manifest, engine)
     at = files.index_place(folder, manifest)
     check_same_index(manifest, engine, at)
-    frequencies = Frequencies.load(folder / FREQUENCIES_NAME)
+    weights = pinned(manifest)
+    frequencies = replace(Frequencies.load(folder / FREQUENCIES_NAME), rule=weights.frequency)
     with ExitStack() as opened:
         replica = opened.enter_context(ReplicaReader(folder / REPLICA_NAME, memory_gb))
         index = opened.enter_context(closing(engine.open(at)))
-        generation = Generation(manifest, replica, index, frequencies)
+        generation = Generation(manifest, replica, index, frequencies, weights)
         check_counts(generation)
         opened.pop_all()
         return generation

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from assets.files import copy_checked, remove_folder
-from assets.index.frames import changed_frames, count_people, document_frames, processes_for
+from assets.index.frames import changed_frames, count_people, document_frames, name_frames, processes_for
 from assets.index.records import build_records
 from assets.progress import counted
 from assets.replica.tables import CHANGED_TABLE
@@ -31,6 +31,7 @@ from search_api.cluster.records_writer import RecordsStore
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import BulkEngine, IndexEngine, IndexPlace, SearchDocument
+from search_api.matching.weights import FrequencyRule, Weights
 from search_api.settings import Settings
 
 COUNTING, WRITING = "Counting names", "Writing the search index"
@@ -96,8 +97,14 @@ def index_place(engine: IndexEngine, place: Workspace) -> IndexPlace:
 
 
 def frequencies_of(place: Workspace) -> Frequencies:
-    """The name frequencies of a build. Raises GenerationError when they are not there."""
-    return Frequencies.load(place.generation / FREQUENCIES_NAME)
+    """The name frequencies of a build, under the weights it is for. Raises GenerationError when they are not there."""
+    return replace(Frequencies.load(place.generation / FREQUENCIES_NAME), rule=frequency_rule(place))
+
+
+def frequency_rule(place: Workspace) -> FrequencyRule | None:
+    """How the weights that this build is for reckon a name's share."""
+    pinned = place.state.plan.versions.weights
+    return Weights.parse(pinned.content).frequency if pinned else None
 
 
 def document_stream(
@@ -110,7 +117,8 @@ def document_stream(
 
 def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> int:
     people = count_people(connection)
-    frequencies = Frequencies.build(counted(COUNTING, document_frames(connection), people))
+    counts = Frequencies.build(counted(COUNTING, name_frames(connection), people))
+    frequencies = replace(counts, rule=frequency_rule(place))
     frequencies.save(place.generation / FREQUENCIES_NAME)
     processes = processes_for(connection, site.settings)
     at = index_place(site.engine, place)

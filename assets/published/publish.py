@@ -92,6 +92,7 @@ def seal(place: Workspace, state: BuildState, index: IndexState) -> GenerationMa
         schema_version=plan.versions.schema_version,
         code_version=plan.versions.code_version,
         weights_version=plan.versions.weights_version,
+        weights=plan.versions.weights,
         feeds=plan.feeds,
         tables=state.tables,
         index=index,

@@ -32,10 +32,10 @@ from schemas.generation import GENERATION_SCHEMA_VERSION, GenerationManifest
 from search_api.cluster.addresses import check
 from search_api.index.engines import index_engine
 from search_api.index.provider import IndexEngine
-from search_api.matching.weights import shipped
 from search_api.ops.generation_events import GenerationEvents
 from search_api.ops.ledger import Ledger
 from search_api.settings import Settings
+from search_api.weights_in_force import in_force
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,12 @@ def _nothing(_manifest: GenerationManifest) -> frozenset[str]:
 def versions(settings: Settings, engine: IndexEngine) -> Versions:
     """What this code writes into a manifest; another weights version means a new index."""
     shown = "+very-restricted" if settings.show_very_restricted else ""
+    weights = in_force(settings)
     return Versions(
         schema_version=GENERATION_SCHEMA_VERSION,
         code_version=_code_version(),
-        weights_version=shipped().version + shown,
+        weights_version=weights.version + shown,
+        weights=weights,
         engine=engine.name,
         records=settings.records == "opensearch",
     )

@@ -19,7 +19,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from schemas.feeds import FEEDS, PDS_PATIENT, ExtractKind
-from schemas.generation import FeedState, GenerationManifest
+from schemas.generation import FeedState, GenerationManifest, WeightsState
 from search_api.ops.ledger import RELEASED_SUFFIX, ExtractEntry
 
 # What a cluster can lose of a generation.
@@ -56,6 +56,7 @@ class Versions(BaseModel):
     schema_version: int
     code_version: str
     weights_version: str
+    weights: WeightsState | None = None
     engine: str
     records: bool = False
 
@@ -167,6 +168,8 @@ def _outdated(base: GenerationManifest, versions: Versions, missing: frozenset[s
 
 def _index_outdated(base: GenerationManifest, versions: Versions) -> bool:
     """Another release may normalise otherwise: documents of both in one index would not reconcile."""
+    if base.weights and versions.weights and base.weights.sha256 != versions.weights.sha256:
+        return True
     held = (base.weights_version, base.index.engine, base.code_version)
     return held != (versions.weights_version, versions.engine, versions.code_version)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexEngine, IndexPlace
 from search_api.opened import Generation, check_counts, check_engine, check_index_content, check_same_index
 from search_api.settings import Settings
+from search_api.weights_in_force import pinned
 
 
 class ClusterSource:
@@ -53,11 +55,12 @@ class ClusterSource:
         at = self._place(manifest)
         check_same_index(manifest, self._engine, at)
         state = records_of(manifest)
-        frequencies = Frequencies.load(self._catalogue.frequencies(manifest))
+        weights = pinned(manifest)
+        frequencies = replace(Frequencies.load(self._catalogue.frequencies(manifest)), rule=weights.frequency)
         with ExitStack() as opened:
             records = opened.enter_context(closing(open_records(self._cluster, self._settings, state)))
             index = opened.enter_context(closing(self._engine.open(at)))
-            generation = Generation(manifest, records, index, frequencies)
+            generation = Generation(manifest, records, index, frequencies, weights)
             check_counts(generation)
             if verify:
                 check_index_content(generation)

@@ -35,7 +35,8 @@ class Frequencies:
     """Bearers of each normalised (joined) family and given name, and how many people were counted.
 
     ``crowded``: blocking keys that many documents have, with how many (``crowding.py``). ``read``: the
-    sounds as the file has them, so that opening a generation does not go through all names again.
+    sounds as the file has them, so that opening a generation does not go through all names again. ``rule``: the
+    frequency rule of the weights in force, None for that of the shipped ones.
     """
 
     population: int
@@ -43,6 +44,7 @@ class Frequencies:
     given: dict[str, int]
     crowded: dict[str, int] = field(default_factory=dict)
     read: Sounds | None = field(default=None, compare=False, repr=False)
+    rule: FrequencyRule | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def build(cls, frames: Iterable[pl.DataFrame]) -> Frequencies:
@@ -96,12 +98,12 @@ class Frequencies:
 
     def family_steps(self, joined: str, rule: FrequencyRule | None = None) -> int:
         """-log2 of the share of people with this family name, in steps (four a bit)."""
-        rule = rule or shipped().frequency
+        rule = rule or self.rule or shipped().frequency
         return self._steps(self.family.get(joined, 0), rule.family_average, rule.family_floor, rule)
 
     def given_steps(self, joined: str, rule: FrequencyRule | None = None) -> int:
         """The same for a given name."""
-        rule = rule or shipped().frequency
+        rule = rule or self.rule or shipped().frequency
         return self._steps(self.given.get(joined, 0), rule.given_average, rule.given_floor, rule)
 
     def family_slip(self, joined: str) -> int:
@@ -113,7 +115,7 @@ class Frequencies:
         return self._slip(self.given, joined, self.given_steps) if joined else 0
 
     def _slip(self, bearers: dict[str, int], joined: str, steps: Callable[[str], int]) -> int:
-        if not bearers or bearers.get(joined, 0) > self.population * shipped().frequency.slip_share:
+        if not bearers or bearers.get(joined, 0) > self.population * (self.rule or shipped().frequency).slip_share:
             return 0
         return steps(joined)
 

@@ -47,6 +47,17 @@ class Matcher:
         self._scorer = Scorer(self.weights)
         self._candidate_limit = candidate_limit
         self._key_cap = key_cap
+        self._other: Matcher | None = None
+
+    def under(self, weights: Weights) -> Matcher:
+        """This matcher with other weights, those that a generation pins; the last such one is kept."""
+        if weights is self.weights:
+            return self
+        other = self._other
+        if other is None or other.weights is not weights:
+            other = Matcher(weights, self.rules, candidate_limit=self._candidate_limit, key_cap=self._key_cap)
+            self._other = other
+        return other
 
     def answer(self, question: Question, index: IndexReader, frequencies: Frequencies) -> Answer:
         """At most ``question.limit`` matches, best first; ties in ascending NHS number.

@@ -113,7 +113,8 @@ def occupants(ask: Ask, asked: PostcodeSearch) -> Reply:
     """The occupants of a postcode, those who live there now first, each with the stay that was found."""
     generation = ask.generation
     require_fresh(generation.manifest, FEED, ask.services.settings)
-    answer = ask.services.matcher.answer(asked.question, generation.index, generation.frequencies)
+    matcher = ask.services.matcher.under(generation.weights)
+    answer = matcher.answer(asked.question, generation.index, generation.frequencies)
     matched = tuple(match.nhs_number for match in answer.matches)
     if answer.too_many or answer.truncated:
         error = errors.SpineError(errors.TOO_MANY_MATCHES)

@@ -70,7 +70,7 @@ def match(ask: Ask, asked: MatchRequest) -> Reply:
     answer = _answer(ask, asked.question)
     if asked.number is not None:
         current = ask.generation.replica.current_number(asked.number)
-        answer = with_number(answer, current, ask.services.matcher.weights.grades)
+        answer = with_number(answer, current, ask.generation.weights.grades)
     only_certain = asked.only_certain or ask.caller.mode in APPLICATIONS
     shown = [pair for pair in _shown(ask, asked.question, answer) if _wanted(pair[0], only_certain)][: asked.count]
     bundle = _bundle(ask, shown, posterior=True)
@@ -88,7 +88,8 @@ def _wanted(found: Match, only_certain: bool) -> bool:
 def _answer(ask: Ask, question: Question) -> Answer:
     generation = ask.generation
     require_fresh(generation.manifest, FEED, ask.services.settings)
-    answer = ask.services.matcher.answer(question, generation.index, generation.frequencies)
+    matcher = ask.services.matcher.under(generation.weights)
+    answer = matcher.answer(question, generation.index, generation.frequencies)
     metrics, mode = ask.services.metrics, question.mode.value
     metrics.candidates.labels(mode).observe(answer.counters.get("candidates", 0))
     metrics.matches.labels(mode).observe(answer.total)
