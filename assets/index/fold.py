@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 import polars as pl
 
-from search_api.index.crowding import CrowdCounter, batches
-from search_api.index.documents import documents, no_collection
+from search_api.index.crowding import CrowdCounter
+from search_api.index.documents import slices
 from search_api.index.frequencies import Frequencies
-from search_api.index.provider import SearchDocument, checksum_of
+from search_api.index.keying import keys
+from search_api.index.memo import Memos
+from search_api.index.provider import checksum_of
 from search_api.index.workers import end_with_parent
 
 _WAITING_FRAMES = 2
@@ -58,22 +60,20 @@ class FrameFold:
     """Folds frames in one process of ``parts``."""
 
     def __init__(self, recipe: Recipe, parts: int) -> None:
-        self._recipe = recipe
+        self._shown = recipe.show_very_restricted
+        self._memos = Memos(recipe.frequencies)
         self._crowd = CrowdCounter(recipe.floor, parts) if recipe.floor else None
 
     def part(self, frame: pl.DataFrame) -> Part:
         """Documents of one frame, the sum of their fingerprints, and keys that have come under suspicion."""
         count = total = 0
-        with no_collection():
-            for batch in self._batches(frame):
-                count += len(batch)
-                total += sum([document.fingerprint for document in batch])
+        for made in slices(frame, self._memos, show_very_restricted=self._shown):
+            count += len(made.numbers)
+            total += sum(made.fingerprints)
+            if self._crowd:
+                found = keys(made.parts, len(made.numbers))
+                self._crowd.count(found.explode(keep_nulls=False, empty_as_null=False))
         return Part(count, total, self._crowd.take() if self._crowd else [])
-
-    def _batches(self, frame: pl.DataFrame) -> Iterator[list[SearchDocument]]:
-        recipe = self._recipe
-        made = documents(frame, recipe.frequencies, show_very_restricted=recipe.show_very_restricted)
-        return self._crowd.watch(made) if self._crowd else batches(made)
 
 
 def fold(frames: Iterable[pl.DataFrame], recipe: Recipe, processes: int) -> Folded:

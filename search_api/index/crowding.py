@@ -60,7 +60,7 @@ class CrowdCounter:
     def watch(self, documents: Iterable[SearchDocument]) -> Iterator[list[SearchDocument]]:
         """The same documents in batches, their keys counted."""
         for batch in batches(documents):
-            self._count([key for document in batch for key in document.keys])
+            self.count(pl.Series(values=[key for document in batch for key in document.keys], dtype=pl.String))
             yield batch
 
     def take(self) -> list[str]:
@@ -68,8 +68,8 @@ class CrowdCounter:
         new, self._new = self._new, []
         return new
 
-    def _count(self, keys: list[str]) -> None:
-        words = pl.Series(values=keys, dtype=pl.String)
+    def count(self, words: pl.Series) -> None:
+        """Count the keys of documents that have not been counted before."""
         hashes = words.hash().to_numpy()
         high = _high(self._first, hashes & np.uint64((1 << FIRST_BITS) - 1), self._high_first)
         passed = np.flatnonzero(high)

@@ -1,12 +1,7 @@
-"""Search documents from the replica's frame: each distinct value normalised once, then composed.
+"""Search documents from the replica's frame, in the form every engine takes.
 
-Belongs here: what is indexed of a patient, and what never is. Does not belong here: engines
-(``embedded.py``), the questions' side of the keys (``matching/blocking.py``), normalisation itself.
-
-Rules: hidden values are never indexed. Restricted patients (R, and V where shown at all) have no
-location term, key or payload value: postcode, address, telecom, practice (pds.md 1.9). V is not
-indexed unless asked for; REDACTED never. Historic birth dates never (pds.md 1.4). Placeholders
-make no key, but stay findable by a non-fuzzy search, as in PDS.
+Belongs here: documents one by one. Does not belong here: what is in them (``columns.py``, ``keying.py``), engines
+(``embedded.py``), normalisation.
 """
 
 from __future__ import annotations
@@ -14,20 +9,18 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 
 import polars as pl
 
-from search_api.index.flat import ContactItem, NameItem, PlaceItem, Row, rows
+from search_api.index.columns import Columns, columns
 from search_api.index.frequencies import Frequencies
-from search_api.index.memo import NO_GIVEN, Birth, Given, Memos, Postcode
+from search_api.index.items import FROM_ROW, items
+from search_api.index.keying import keys, terms
+from search_api.index.memo import Memos
 from search_api.index.provider import SearchDocument
-from search_api.matching.normalise import email_text, phone_digits, premise, sex, tells_email, tells_phone
-from search_api.matching.person import GROUP, HISTORIC, PLACEHOLDER, RECORD, SKIP_FAMILY, SKIP_GIVEN, SLOT, UNIT
+from search_api.index.words import FIELDS
 
 SLICE_ROWS = 50_000
-# Stands in a key for the initial of somebody without a given name.
-NO_INITIAL = "_"
 COLUMNS = (
     "nhs_number",
     "security",
@@ -46,14 +39,19 @@ def documents(
 ) -> Iterator[SearchDocument]:
     """One document for each patient who may be found, in the frame's order.
 
-    ``frame`` has the columns of ``COLUMNS`` (nested as in schemas/fields.py).
+    ``frame`` has the columns of ``COLUMNS`` (nested as in schemas/fields.py), and ``FROM_ROW`` where it comes
+    from a replica.
     """
-    memos = Memos(frequencies)
+    for made in slices(frame, Memos(frequencies), show_very_restricted=show_very_restricted):
+        yield from _documents(made)
+
+
+def slices(frame: pl.DataFrame, memos: Memos, *, show_very_restricted: bool) -> Iterator[Columns]:
+    """The documents of a frame as columns, a bounded number of people at a time."""
     for start in range(0, frame.height, SLICE_ROWS):
-        part = frame.slice(start, SLICE_ROWS).select(COLUMNS)
+        part = frame.slice(start, SLICE_ROWS).select(*COLUMNS, *(name for name in frame.columns if name == FROM_ROW))
         memos.trim()
-        for row in rows(part, show_very_restricted=show_very_restricted):
-            yield _document(row, memos)
+        yield columns(items(part, show_very_restricted=show_very_restricted), memos)
 
 
 @contextmanager
@@ -68,158 +66,19 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-class _Names:
-    """What the names of one patient come to; dicts are ordered sets."""
-
-    __slots__ = ("family", "initials", "keyed", "pairs", "tokens", "words")
-
-    def __init__(self) -> None:
-        self.tokens: dict[str, None] = {}
-        self.keyed: dict[str, None] = {}
-        self.pairs: dict[str, None] = {}
-        self.initials: dict[str, None] = {}
-        self.family: dict[str, None] = {}
-        self.words: dict[str, None] = {}
+def _documents(made: Columns) -> Iterator[SearchDocument]:
+    height = len(made.numbers)
+    found, exact = keys(made.parts, height), terms(made.parts, height)
+    payloads = made.payloads.cast(pl.Binary)
+    parts = [each.to_list() for each in (made.numbers, made.is_open, found, exact, made.births, made.deaths, payloads)]
+    for number, is_open, words, marked, birth, death, payload, mark in zip(*parts, made.fingerprints, strict=True):
+        dates = {"birth": birth, "death": death}
+        yield SearchDocument(number, is_open, tuple(sorted(words)), _by_field(marked), dates, payload, mark)
 
 
-def _document(row: Row, memos: Memos) -> SearchDocument:
-    number, is_open, gender_text, birth_text, death_text, gp_text, name_items, place_items, contact_items = row
-    birth = memos.births[birth_text or ""]
-    death = memos.births[death_text].number if death_text else 0
-    gender = sex(gender_text)
-    gp = memos.practices[gp_text] if gp_text else ""
-    names = _Names()
-    packed_names, steps = _read_names(name_items, names, memos)
-    packed_places, postcodes = _read_places(place_items, memos)
-    phones, emails, keys = _read_contacts(contact_items)
-    _add_dated_keys(keys, birth, gender, names, postcodes)
-    _add_placed_keys(keys, names, postcodes)
-    keys += [f"n{pair}" for pair in names.pairs]
-    content = GROUP.join((str(birth.number), gender, str(death), packed_names, packed_places, phones, emails, gp))
-    return SearchDocument(
-        number,
-        is_open,
-        tuple(keys),
-        _terms(names, postcodes, gp, death),
-        {"birth": birth.number, "death": death},
-        f"{content}{GROUP}{steps}".encode(),
-        fingerprint(number, content, is_open=is_open),
-    )
-
-
-def fingerprint(nhs_number: int, content: str, *, is_open: bool) -> int:
-    """63-bit hash of a document's content, frequencies left out; the same in every build and on any machine."""
-    digest = blake2b(f"{nhs_number}{GROUP}{is_open}{GROUP}{content}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
-def _terms(names: _Names, postcodes: dict[str, Postcode], gp: str, death: int) -> dict[str, tuple[str, ...]]:
-    """Exact terms that narrow a non-fuzzy search; what they let through is checked on the payload.
-
-    Of the dead the year of death. Postcodes only where no key holds them whole: pseudo and malformed ones, and long foreign codes.
-    """
-    terms = {"family": tuple(names.family), "word": tuple(names.words)}
-    odd = tuple([text for text, place in postcodes.items() if place.whole != text])
-    if odd:
-        terms["postcode"] = odd
-    if gp:
-        terms["gp"] = (gp,)
-    if death:
-        terms["death"] = (str(death // 10000),)
-    return terms
-
-
-def _read_names(items: list[NameItem], names: _Names, memos: Memos) -> tuple[str, str]:
-    """Packed names and packed frequencies; fills the sets."""
-    packed: list[str] = []
-    steps: list[str] = []
-    families, givens = memos.families, memos.givens
-    for historic, family_text, given_texts in items:
-        family = families[family_text or ""]
-        given = [givens[text] for text in given_texts if text] if given_texts else []
-        first = given[0] if given else NO_GIVEN
-        marks = HISTORIC if historic else ""
-        if family.skip or first.skip:
-            marks += (SKIP_FAMILY if family.skip else "") + (SKIP_GIVEN if first.skip else "")
-        packed.append(f"{family.text}{UNIT}{SLOT.join([each.text for each in given])}{UNIT}{marks}")
-        steps.append(f"{family.steps}{UNIT}{first.steps}")
-        if family.joined:
-            names.family[family.joined] = None
-        _collect(names, family.codes, given)
-    return RECORD.join(packed), RECORD.join(steps)
-
-
-def _collect(names: _Names, family: tuple[str, ...], given: list[Given]) -> None:
-    """Words, placeholders included; codes for keys: of all parts, and of the family name and first given
-    name for pairs and postcodes."""
-    tokens, keyed, pairs = names.tokens, names.keyed, names.pairs
-    for code in family:
-        tokens[code] = keyed[code] = None
-    for each in given:
-        for word in each.words:
-            names.words[word] = None
-        names.words[each.joined] = None
-        for code in each.codes:
-            tokens[code] = None
-    if given:
-        first = given[0]
-        if first.initial:
-            names.initials[first.initial] = None
-        for code in first.codes:
-            keyed[code] = None
-            for other in family:
-                pairs[other + code if other < code else code + other] = None
-
-
-def _read_places(items: list[PlaceItem], memos: Memos) -> tuple[str, dict[str, Postcode]]:
-    """Packed addresses; postcodes as terms, each with what keys hold of it."""
-    packed: list[str] = []
-    postcodes: dict[str, Postcode] = {}
-    for historic, postcode_text, lines in items:
-        place = memos.postcodes[postcode_text or ""]
-        text = place.text
-        house = premise((lines,)) if lines else ""
-        if text:
-            postcodes[text] = place
-        elif not house:
-            continue
-        packed.append(f"{text}{UNIT}{HISTORIC if historic else ''}{UNIT}{house}")
-    return RECORD.join(packed), postcodes
-
-
-def _read_contacts(items: list[ContactItem]) -> tuple[str, str, list[str]]:
-    """Packed telephones, packed e-mails, and their keys."""
-    phones: list[str] = []
-    emails: list[str] = []
-    keys: dict[str, None] = {}
-    for historic, is_email, text in items:
-        value = email_text(text) if is_email else phone_digits(text)
-        if not value:
-            continue
-        tells = tells_email(value) if is_email else tells_phone(value)
-        marks = (HISTORIC if historic else "") + ("" if tells else PLACEHOLDER)
-        (emails if is_email else phones).append(f"{value}{UNIT}{marks}")
-        if tells:
-            keys["@" + value if is_email else "t" + value] = None
-    return RECORD.join(phones), RECORD.join(emails), list(keys)
-
-
-def _add_dated_keys(keys: list[str], birth: Birth, gender: str, names: _Names, postcodes: dict[str, Postcode]) -> None:
-    """Keys with a birth date; a partial date makes only those of its year (formats: blocking.py)."""
-    _, day, year = birth
-    if not year:
-        return
-    if day:
-        keys += [f"a{day}{code}" for code in names.tokens]
-        keys += [f"b{day}{area}" for area in {place.area: None for place in postcodes.values() if place.area}]
-        sex_letter = gender if gender in ("M", "F") else "U"
-        keys += [f"c{day}{sex_letter}{initial}" for initial in names.initials or NO_INITIAL]
-        keys += [f"m{day[4:]}{pair}" for pair in names.pairs]
-    keys += [f"e{year}{pair}" for pair in names.pairs]
-
-
-def _add_placed_keys(keys: list[str], names: _Names, postcodes: dict[str, Postcode]) -> None:
-    """Keys with a full postcode, or the area of a foreign one."""
-    for whole in {place.whole: None for place in postcodes.values() if place.whole}:
-        keys.append(f"l{whole}")
-        keys += [f"p{whole}{code}" for code in names.keyed]
+def _by_field(marked: list[str]) -> dict[str, tuple[str, ...]]:
+    """Terms with their kind in front as terms by kind."""
+    found: dict[str, list[str]] = {"family": [], "word": []}
+    for term in sorted(marked):
+        found.setdefault(FIELDS[term[:2]], []).append(term[2:])
+    return {field: tuple(values) for field, values in found.items()}

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import polars as pl
 import tantivy
 
 from schemas.errors import PermanentFault
+from search_api.index.columns import Columns
 from search_api.index.documents import no_collection
+from search_api.index.keying import words
 from search_api.index.provider import SearchDocument
-from search_api.index.schema import SCHEMA, to_tantivy
+from search_api.index.schema import SCHEMA, assembled, to_tantivy
 
 
 class EmbeddedWriter:
@@ -33,6 +36,16 @@ class EmbeddedWriter:
                 add(to_tantivy(document))
                 count += 1
         return count
+
+    def add_columns(self, made: Columns) -> int:
+        """The same of a slice; half the time, for no document is made but the engine's own."""
+        parts = (made.numbers, made.births, words(made), made.payloads.cast(pl.Binary))
+        numbers, births, texts, payloads = (part.to_list() for part in parts)
+        add = self._writer.add_document
+        with no_collection():
+            for one in map(assembled, numbers, births, made.fingerprints, texts, payloads):
+                add(one)
+        return len(numbers)
 
     def delete(self, nhs_numbers: Sequence[int]) -> None:
         """Delete the documents added before this call; numbers that are not there do no harm."""

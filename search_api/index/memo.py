@@ -5,17 +5,15 @@ Belongs here: caches around the shared normaliser. Does not belong here: normali
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
+import polars as pl
+
+from search_api.index.distinct import Distinct
 from search_api.index.frequencies import Frequencies
 from search_api.matching import normalise
 from search_api.matching.normalise import Name
 from search_api.matching.phonetics import code
-
-MOST_ENTRIES = 400_000
-
-Value = TypeVar("Value")
 
 
 class Family(NamedTuple):
@@ -56,19 +54,19 @@ class Birth(NamedTuple):
     year: str
 
 
-NO_GIVEN = Given("", "", (), (), False, "", 0)
-
-
-class Memo(dict[str, Value], Generic[Value]):
-    """A dict that makes what is missing."""
-
-    def __init__(self, make: Callable[[str], Value]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, key: str) -> Value:
-        value = self[key] = self._make(key)
-        return value
+_CODES = pl.List(pl.String)
+_FAMILY = {"text": pl.String, "joined": pl.String, "codes": _CODES, "skip": pl.Boolean, "steps": pl.Int64}
+_GIVEN = {
+    "text": pl.String,
+    "joined": pl.String,
+    "words": pl.List(pl.String),
+    "codes": _CODES,
+    "skip": pl.Boolean,
+    "initial": pl.String,
+    "steps": pl.Int64,
+}
+_POSTCODE = {"text": pl.String, "area": pl.String, "whole": pl.String}
+_BIRTH = {"number": pl.Int64, "day": pl.String, "year": pl.String}
 
 
 class Memos:
@@ -76,17 +74,16 @@ class Memos:
 
     def __init__(self, frequencies: Frequencies) -> None:
         self._frequencies = frequencies
-        self.families: Memo[Family] = Memo(self._family)
-        self.givens: Memo[Given] = Memo(self._given)
-        self.postcodes: Memo[Postcode] = Memo(_postcode)
-        self.births: Memo[Birth] = Memo(_birth)
-        self.practices: Memo[str] = Memo(normalise.ods_code)
+        self.families = Distinct(self._family, _FAMILY)
+        self.givens = Distinct(self._given, _GIVEN)
+        self.postcodes = Distinct(_postcode, _POSTCODE)
+        self.births = Distinct(_birth, _BIRTH)
+        self.practices = Distinct(_practice, {"practice": pl.String})
 
     def trim(self) -> None:
         """Empty whichever cache has grown large."""
         for memo in (self.families, self.givens, self.postcodes, self.births, self.practices):
-            if len(memo) > MOST_ENTRIES:
-                memo.clear()
+            memo.trim()
 
     def _family(self, text: str) -> Family:
         name = normalise.family_name(text)
@@ -110,6 +107,10 @@ def _postcode(text: str) -> Postcode:
     clean = normalise.postcode(text)
     area = None if normalise.pseudo_postcode(clean) else normalise.area(clean)
     return Postcode(clean, area or "", normalise.unit(clean) if area else "")
+
+
+def _practice(text: str) -> tuple[str]:
+    return (normalise.ods_code(text),)
 
 
 def _birth(text: str) -> Birth:

@@ -18,9 +18,10 @@ from typing import Any
 
 import polars as pl
 
-from search_api.index.documents import documents
+from search_api.index.documents import slices
 from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
 from search_api.index.frequencies import Frequencies
+from search_api.index.memo import Memos
 from search_api.index.workers import Workers
 
 META, MANAGED = "meta.json", ".managed.json"
@@ -73,9 +74,11 @@ def work(job: PartJob, next_frame: Callable[[], Any]) -> int:
     """Body of a worker: index frames until None comes; how many documents they made."""
     fresh_folder(job.folder)
     writer = EmbeddedWriter(job.folder, job.heap_bytes, threads=1)
+    memos = Memos(job.frequencies)
     count = 0
     while (frame := next_frame()) is not None:
-        count += writer.add(documents(frame, job.frequencies, show_very_restricted=job.show_very_restricted))
+        for made in slices(frame, memos, show_very_restricted=job.show_very_restricted):
+            count += writer.add_columns(made)
     writer.commit()
     return count
 

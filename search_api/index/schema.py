@@ -27,15 +27,22 @@ def _schema() -> tantivy.Schema:
 
 
 SCHEMA = _schema()
+_PARTS = tuple((field, position * PART_BITS) for position, field in enumerate(FINGERPRINT))
 
 
 def to_tantivy(document: SearchDocument) -> tantivy.Document:
     """The engine's form of a document."""
+    words = " ".join(words_of(document))
+    return assembled(document.nhs_number, document.numbers["birth"], document.fingerprint, words, document.payload)
+
+
+def assembled(nhs_number: int, birth: int, fingerprint: int, words: str, payload: bytes) -> tantivy.Document:
+    """The same of its parts; adding them one by one takes half the time of naming them in one call."""
     made = tantivy.Document()
-    made.add_integer("nhs", document.nhs_number)
-    made.add_integer("birth", document.numbers["birth"])
-    for position, part in enumerate(FINGERPRINT):
-        made.add_integer(part, document.fingerprint >> position * PART_BITS & PART_MASK)
-    made.add_text(WORDS, " ".join(words_of(document)))
-    made.add_bytes("payload", document.payload)
+    made.add_integer("nhs", nhs_number)
+    made.add_integer("birth", birth)
+    for field, shift in _PARTS:
+        made.add_integer(field, fingerprint >> shift & PART_MASK)
+    made.add_text(WORDS, words)
+    made.add_bytes("payload", payload)
     return made

@@ -1,7 +1,7 @@
 """The words a document is found by: keys and exact terms in one list, each with its kind in front.
 
 Belongs here: prefixes, the mark of restricted people, the parts of a fingerprint; both engines index them
-alike. Does not belong here: which keys and terms a patient has (``documents.py``), an engine's fields.
+alike. Does not belong here: which keys and terms a patient has (``keying.py``), an engine's fields.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from search_api.index.provider import SearchDocument
 
 # One field holds keys and exact terms alike, each term with its kind in front: fewer fields index faster.
 PREFIXES = {"family": "f:", "word": "w:", "gp": "o:", "postcode": "x:", "death": "d:"}
+FIELDS = {prefix: field for field, prefix in PREFIXES.items()}
 RESTRICTED = "!restricted"
 # Counts up whenever documents get other keys or terms: an index made with others would find too few, and both
 # engines refuse it.

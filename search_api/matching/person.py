@@ -1,7 +1,7 @@
 """A patient as the scorer sees one: packed into the index document, unpacked per candidate.
 
 Belongs here: the packed form and its reader. Does not belong here: where the values come from
-(``index/documents.py`` builds the same form with column expressions), comparisons.
+(``index/columns.py`` builds the same form with column expressions), comparisons.
 
 The packed form is UTF-8 text: sections parted by GROUP, items by RECORD, parts by UNIT, given
 names by SLOT. Sections: birth yyyymmdd (00 unknown), sex, death, names, addresses, phones,
