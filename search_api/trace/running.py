@@ -22,7 +22,7 @@ from search_api.access.audit_store import EVENTS
 from search_api.access.context import AccessEvent, Caller
 from search_api.durable import sync_folder
 from search_api.index.engines import index_engine
-from search_api.matching.weights import shipped
+from search_api.opened import Generation
 from search_api.settings import Settings
 from search_api.sources import generation_source
 from search_api.trace.form import Chunk, Form, check_target, digest, inspect
@@ -86,8 +86,8 @@ def trace_file(settings: Settings, order: Order, watcher: Watcher | None = None)
         form = inspect(order.source)
         check_target(form, order.target)
         generation = current_generation(settings)
-        identity = work.begin(_identity(settings, order, generation), restart=order.restart)
-        with closing(AuditLog(settings)) as audit, pinned(settings, generation):
+        with closing(AuditLog(settings)) as audit, pinned(settings, generation) as opened:
+            identity = work.begin(_identity(settings, order, opened), restart=order.restart)
             run = _Run(settings, order, form, _Log(audit, order, identity), work)
             result = run.through(watcher or Watcher(), generation)
         if sum(result.outcomes.values()) != form.rows or digest(order.source) != identity.source:
@@ -105,9 +105,10 @@ def current_generation(settings: Settings) -> str:
     return current.generation
 
 
-def _identity(settings: Settings, order: Order, generation: str) -> Identity:
-    rules = TraceRules.of(settings).digest(shipped())
-    return Identity(digest(order.source), generation, rules, settings.trace_chunk_rows, order.run or str(uuid.uuid4()))
+def _identity(settings: Settings, order: Order, generation: Generation) -> Identity:
+    rules = TraceRules.of(settings).digest(generation.weights)
+    name = generation.manifest.generation
+    return Identity(digest(order.source), name, rules, settings.trace_chunk_rows, order.run or str(uuid.uuid4()))
 
 
 @dataclass(frozen=True)
