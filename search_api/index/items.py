@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from schemas.fields import HIDDEN, HISTORIC
 
-
 _PEOPLE = ("nhs_number", "open", "gender", "birth_date", "deceased", "gp_code")
 # The hash of the replica's row that a document is made of; not in frames from elsewhere.
 FROM_ROW = "fingerprint"
