@@ -1,9 +1,10 @@
 """Judging one landed extract: parse, find duplicates, apply the rules, write the parts.
 
 Belongs here: the pass from landed bytes to validated and quarantined parts, and its sums. Does not
-belong here: the order of extracts and the ledger (``validate.py``), the rules (``quality``).
+belong here: the order of extracts and the ledger (``validate.py``), the rules (``quality``),
+judging a cut of its rows (``judging.py``).
 
-Memory is bounded by the size of a frame (``pieces.py``); what has to be known across frames
+Memory is bounded by the size of a cut (``pieces.py``) times ``build_threads``; what has to be known across cuts
 (which copy of a key wins) is worked out by DuckDB within ``build_memory_gb``.
 """
 
@@ -20,18 +21,21 @@ import orjson
 import polars as pl
 
 from assets.files import private_folder, remove_folder, staged_folder
+from assets.progress import counted
+from assets.validated.adopted import Adoption, part_name
+from assets.validated.judging import Bench, Outcome
 from assets.validated.landed import Extract, Rows, check_decodable, line_finder, read_rows
 from assets.validated.lines import LineFinder, as_text
 from assets.validated.parsing import BadLine
-from assets.validated.pieces import FRAME_ROWS, frame_rows, frames, rows_sql
-from assets.validated.quarantined import RECEIVED_SCHEMA, as_received, write_bad_lines, write_quarantine
+from assets.validated.pieces import FRAME_ROWS, cuts, frame_rows, rows_sql
+from assets.validated.quarantined import RECEIVED_SCHEMA, write_bad_lines, write_quarantine
 from quality.groups import duplicate_losers
-from quality.judge import Judgement, judge
 from quality.verdict import Tally
 from schemas.errors import ExpectationsFailed
 from search_api.settings import Settings
 
 REPORT_NAME = "report.json"
+JUDGING = "judging rows"
 
 
 @dataclass
@@ -46,6 +50,12 @@ class Report:
         """Expectations that failed on a part."""
         return tuple(sorted(name for name, held in self.expectations.items() if not held))
 
+    def add(self, outcome: Outcome) -> None:
+        """Add what one cut came to."""
+        self.tally.add(outcome.tally)
+        for result in outcome.opinions:
+            self.expectations[result.name] = self.expectations.get(result.name, True) and result.success
+
 
 def judge_extract(extract: Extract) -> Report:
     """Write the validated and quarantine folders of one landed extract and return its counts.
@@ -59,10 +69,15 @@ def judge_extract(extract: Extract) -> Report:
         losers = _losers(extract, rows, work)
         with staged_folder(extract.stage("quarantine")) as held, staged_folder(extract.stage("validated")) as kept:
             report = Report(Tally())
-            sink = _Sink(kept, held, report, line_finder(extract))
             most = frame_rows(rows.pieces, min(FRAME_ROWS, extract.settings.part_rows))
-            for number, frame in enumerate(frames(rows.pieces, extract.feed, most)):
-                _judge_frame(extract, frame, losers, _Part(number, sink))
+            found = list(cuts(rows.pieces, most))
+            bench = Bench(extract, losers, Adoption(extract.feed, found, extract.settings.part_rows), kept)
+            finder = line_finder(extract)
+            for outcome in counted(JUDGING, bench.outcomes(found), extract.manifest.record_count, _received_rows):
+                report.add(outcome)
+                if not outcome.rejected.is_empty():
+                    write_quarantine(held, outcome.number, outcome.rejected, _as_sent(outcome, finder))
+            bench.settle()
             _add_bad_lines(rows.bad, held, report.tally)
             _ensure_part(extract, kept)
             report.tally.check(record_count=extract.manifest.record_count, control=extract.manifest.control)
@@ -71,49 +86,22 @@ def judge_extract(extract: Extract) -> Report:
     return report
 
 
-@dataclass(frozen=True)
-class _Sink:
-    """Where the parts of one extract go, and what goes through all of them."""
-
-    validated: Path
-    quarantine: Path
-    report: Report
-    finder: LineFinder | None
+def _received_rows(outcome: Outcome) -> int:
+    return outcome.tally.received
 
 
-@dataclass(frozen=True)
-class _Part:
-    number: int
-    sink: _Sink
-
-
-def _judge_frame(extract: Extract, frame: pl.DataFrame, losers: pl.Series, part: _Part) -> None:
-    verdict = judge(extract.feed, frame, extract.context, losers)
-    sink, name = part.sink, f"{part.number:05d}.parquet"
-    if not verdict.accepted.is_empty():
-        verdict.accepted.write_parquet(sink.validated / f"part-{name}", compression="zstd", compression_level=1)
-    if not verdict.flagged.is_empty():
-        verdict.flagged.write_parquet(sink.validated / f"warnings-{name}")
-    if not verdict.rejected.is_empty():
-        write_quarantine(sink.quarantine, part.number, verdict.rejected, _received(frame, verdict, sink.finder))
-    sink.report.tally.add(verdict.tally)
-    for result in extract.auditor(extract.feed, verdict.accepted):
-        known = sink.report.expectations.get(result.name, True)
-        sink.report.expectations[result.name] = known and result.success
-
-
-def _received(frame: pl.DataFrame, verdict: Judgement, finder: LineFinder | None) -> pl.DataFrame:
+def _as_sent(outcome: Outcome, finder: LineFinder | None) -> pl.DataFrame:
     """The rejected rows as they were delivered: the line, or the parquet row as JSON."""
-    if finder is None:
-        return as_received(frame.filter(pl.col("row_no").is_in(verdict.rejected["row_no"].implode())))
-    found = finder.find(set(verdict.rejected["row_no"].to_list()))
+    if outcome.received is not None or finder is None:
+        return pl.DataFrame(schema=RECEIVED_SCHEMA) if outcome.received is None else outcome.received
+    found = finder.find(set(outcome.rejected["row_no"].to_list()))
     rows = [(row_no, as_text(line)) for row_no, line in found.items()]
     return pl.DataFrame(rows, schema=RECEIVED_SCHEMA, orient="row")
 
 
 def _ensure_part(extract: Extract, folder: Path) -> None:
     """A delta without rows says that its source is alive; it too has a part, an empty one."""
-    first = folder / "part-00000.parquet"
+    first = folder / part_name(0)
     if not any(folder.glob("part-*.parquet")):
         pl.DataFrame(schema=extract.feed.polars_schema).write_parquet(first)
 

@@ -1,6 +1,6 @@
 """An extract's rows as a sequence of frames, whatever format they came in.
 
-Belongs here: pieces (parquet files with rows) and the two ways to go through them: frames of
+Belongs here: pieces (parquet files with rows) and the two ways to go through them: cuts of
 bounded size for polars, SQL for DuckDB. Does not belong here: parsing, judging.
 """
 
@@ -34,22 +34,96 @@ class Piece:
     first_row: int | None = None
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Rows that are judged together: some of one supplier's file, or all of a few pieces of ours.
+
+    ``start`` and ``rows`` are places in the supplier's file.
+    """
+
+    number: int
+    pieces: tuple[Piece, ...]
+    start: int
+    rows: int
+
+    @property
+    def landed(self) -> Path | None:
+        """The supplier's file the rows lie in; None for pieces of ours."""
+        return self.pieces[0].path if self.pieces[0].first_row is not None else None
+
+
 def frames(pieces: Sequence[Piece], feed: Feed, most: int) -> Iterator[pl.DataFrame]:
     """All rows in order, in frames of at most about ``most`` rows with the feed's columns.
 
     Raises FileRefused when a supplier's file cannot be decoded.
     """
-    held: list[Piece] = []
+    for cut in cuts(pieces, most):
+        yield numbered(cut, rows_of(cut, feed))
+
+
+def cuts(pieces: Sequence[Piece], most: int) -> Iterator[Cut]:
+    """All rows in order, in cuts of at most ``most`` rows; a piece of ours is never cut.
+
+    A supplier's file is cut where its row groups end if they are not larger than that: a group that
+    lies in two cuts has to be decoded twice.
+    """
+    number, held = 0, list[Piece]()
     for piece in pieces:
         if piece.first_row is not None:
-            yield from _slices(piece, feed, most)
+            for start, rows in _stretches(piece.path, most):
+                yield Cut(number, (piece,), start, rows)
+                number += 1
             continue
         if held and sum(one.rows for one in held) + piece.rows > most:
-            yield _together(held, feed)
-            held = []
+            yield Cut(number, tuple(held), 0, sum(one.rows for one in held))
+            number, held = number + 1, []
         held.append(piece)
     if held:
-        yield _together(held, feed)
+        yield Cut(number, tuple(held), 0, sum(one.rows for one in held))
+
+
+def _stretches(path: Path, most: int) -> Iterator[tuple[int, int]]:
+    """Start and rows of each cut of a supplier's file."""
+    start = held = 0
+    for size in row_groups(path):
+        if held and held + size > most:
+            yield start, held
+            start, held = start + held, 0
+        held += size
+        while held > most:
+            yield start, most
+            start, held = start + most, held - most
+    if held:
+        yield start, held
+
+
+def row_groups(path: Path) -> list[int]:
+    """Rows of each row group of a parquet file."""
+    footer = pq.read_metadata(path)
+    return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+
+
+def rows_of(cut: Cut, feed: Feed) -> pl.DataFrame:
+    """The cut's rows with the feed's columns; a supplier's are numbered as they number them.
+
+    Raises FileRefused when a supplier's file cannot be decoded.
+    """
+    if cut.landed is None:
+        found = pl.read_parquet([piece.path for piece in cut.pieces])
+        return found.select(list(feed.polars_schema)).sort("row_no")
+    scan = pl.scan_parquet(cut.landed).select(list(feed.polars_schema)).slice(cut.start, cut.rows)
+    try:
+        return scan.collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+        raise refused("FILE_FORMAT", cut.landed.name) from None
+
+
+def numbered(cut: Cut, rows: pl.DataFrame) -> pl.DataFrame:
+    """The same rows with our row numbers: those of a supplier's file count by position."""
+    if cut.pieces[0].first_row is None:
+        return rows
+    first = cut.pieces[0].first_row + cut.start
+    return rows.with_columns(pl.int_range(first, first + rows.height, dtype=pl.Int64).alias("row_no"))
 
 
 def frame_rows(pieces: Sequence[Piece], most: int) -> int:
@@ -83,21 +157,3 @@ def _unpacked_size(path: Path) -> int:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
-
-
-def _slices(piece: Piece, feed: Feed, most: int) -> Iterator[pl.DataFrame]:
-    assert piece.first_row is not None  # noqa: S101 - narrowed by the caller
-    for start in range(0, piece.rows, most):
-        scan = pl.scan_parquet(piece.path).select(list(feed.polars_schema)).slice(start, most)
-        try:
-            frame = scan.collect()
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-            raise refused("FILE_FORMAT", piece.path.name) from None
-        first = piece.first_row + start
-        numbers = pl.int_range(first, first + frame.height, dtype=pl.Int64)
-        yield frame.with_columns(numbers.alias("row_no"))
-
-
-def _together(held: Sequence[Piece], feed: Feed) -> pl.DataFrame:
-    found = pl.read_parquet([piece.path for piece in held])
-    return found.select(list(feed.polars_schema)).sort("row_no")

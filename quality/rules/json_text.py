@@ -6,8 +6,13 @@ polars has no such test that distinguishes broken JSON, so each text is parsed o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import orjson
 import polars as pl
+
+# How many texts are looked at to see whether they repeat.
+_LOOK = 1_000
 
 
 def is_object(text: str) -> bool:
@@ -29,9 +34,27 @@ def any_not_json(texts: pl.Expr) -> pl.Expr:
 
 
 def _not_objects(column: pl.Series) -> pl.Series:
+    texts = column.drop_nulls()
+    # Where texts repeat (summaries without a document of their own) each is parsed once.
+    if texts.len() > _LOOK and texts.head(_LOOK).n_unique() < _LOOK // 2:
+        texts = texts.unique()
+    if _all_objects(texts):
+        return column.is_null().replace_strict({True: None, False: False}, return_dtype=pl.Boolean())
     return pl.Series([None if text is None else not is_object(text) for text in column], dtype=pl.Boolean())
 
 
 def _any_not_object(column: pl.Series) -> pl.Series:
+    flat = column.explode(empty_as_null=False)
+    if flat.null_count() == column.null_count() and _all_objects(flat.drop_nulls()):
+        return column.is_null().replace_strict({True: None, False: False}, return_dtype=pl.Boolean())
     broken = [None if texts is None else any(text is None or not is_object(text) for text in texts) for texts in column]
     return pl.Series(broken, dtype=pl.Boolean())
+
+
+def _all_objects(texts: Iterable[str]) -> bool:
+    """Whether every text is a JSON object: the usual case, met without a verdict for each."""
+    loads = orjson.loads
+    try:
+        return all(type(loads(text)) is dict for text in texts)
+    except orjson.JSONDecodeError:
+        return False

@@ -12,7 +12,8 @@ import pytest
 
 from assets import keys
 from assets.landing.factory import landing_assets
-from assets.validated import extract as extract_module
+from assets.validated import expectations as expectations_module
+from assets.validated import judging as judging_module
 from assets.validated.expectations import ExpectationResult, expectation_names, run_suite
 from assets.validated.factory import validated_assets
 from assets.validated.landed import Auditor
@@ -140,7 +141,7 @@ def test_no_value_of_a_row_reaches_the_event_log(made: House, tmp_path: Path) ->
 
 def blind(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Make one of our own rules see nothing, as a bug would."""
-    blinded = [rule for rule in extract_module.judge.__globals__["rules_of"]("pds_patient") if rule.name == name]
+    blinded = [rule for rule in judging_module.judge.__globals__["rules_of"]("pds_patient") if rule.name == name]
     assert len(blinded) == 1
     original = Rule.__getattribute__
 
@@ -195,6 +196,21 @@ def test_each_expectation_can_fail(feed: str, name: str, changes: dict[str, Any]
     bad = [*good[:4], good[4] | changes]
     outcome = {found.name: found.success for found in run_suite(FEEDS[feed], frame(feed, bad))}
     assert outcome[name] is False
+
+
+@pytest.mark.parametrize(("feed", "name", "changes"), BROKEN)
+def test_distinct_values_are_judged_as_all_rows_are(
+    feed: str, name: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty rows with few values, the odd one among them: asked of all rows, and of distinct values."""
+    good = [MAKERS[feed](index % 50, row_no=index + 1) for index in range(29)]
+    rows = frame(feed, [*good, MAKERS[feed](29, row_no=30) | changes])
+    found = {}
+    for size in (10, 1000):
+        monkeypatch.setattr(expectations_module, "_WORTH_PARTING", size)
+        found[size] = {(one.name, one.success) for one in run_suite(FEEDS[feed], rows)}
+    assert found[10] == found[1000]
+    assert (name, False) in found[10]
 
 
 def test_deletes_are_not_measured_by_the_fields_they_lack() -> None:
