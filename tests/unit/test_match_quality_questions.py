@@ -58,7 +58,7 @@ def test_half_of_every_stratum_is_absent_and_nobody_absent_is_indexed(
         counts = Counter((query.stratum, query.truth is None) for query in each.queries)
         if each.name.endswith("_hard"):
             assert all(abs(counts[name, True] - counts[name, False]) <= 1 for name, _ in counts)
-    absent = sum(query.truth is None for name in ("own", "own_hard") for query in sets[name].queries)
+    absent = sum(query.truth is None for name in ("own", "own_hard", "own_copies") for query in sets[name].queries)
     added = sets["own"].people.height - (people.height - absent)
     assert added > 0
 

@@ -3,9 +3,9 @@
 Belongs here: drawing people for each stratum, holding half of them out, and asking with a mix of mistakes. Does
 not belong here: the strata (``strata.py``), mistakes (``errors.py``), judging.
 
-Two kinds of sets. ``own``: people drawn from everybody, so twins and namesakes come as often as they live; only
+Kinds of sets. ``own``: people drawn from everybody, so twins and namesakes come as often as they live; only
 on such a set do shares and probabilities speak for a population. ``own_hard``: the hard strata in equal parts,
-half as many questions. Of either every second person is taken out of the population that is indexed; twin,
+half as many questions. ``own_copies``: a few people of whom a copy with another address is added. Of each every second person is taken out of the population that is indexed; twin,
 father, son, look-alike and household stay in. Both mixes ask about the same people, of one population.
 Everything follows from extract and seed.
 """
@@ -28,7 +28,8 @@ from tests.performance.quality.seeded import Person, Seeder, numbers
 from tests.performance.quality.strata import STRATA, Stratum
 
 MIX_OF = {"own": NHS, "own_justice": JUSTICE}
-HARD = "_hard"
+HARD, COPIES = "_hard", "own_copies"
+COPIED_SHARE = 20
 _POOL, _NEAR = 4000, 40
 
 
@@ -102,6 +103,7 @@ def from_people(people: pl.DataFrame, replaced: frozenset[int], count: int, seed
     drawing = _Drawing(people, facts, pools(facts, seed), seed)
     for stratum in STRATA:
         drawing.take(stratum, count // 2 // len(STRATA))
+    drawing.take(strata.COPIES, count // COPIED_SHARE)
     drawing.take_ordinary(count)
     added = pl.DataFrame(drawing.added, schema=people.schema, strict=False)
     everybody = pl.concat([people, added])
@@ -112,12 +114,12 @@ def from_people(people: pl.DataFrame, replaced: frozenset[int], count: int, seed
 
 
 def _sets(indexed: pl.DataFrame, subjects: Sequence[Subject], drawing: _Drawing) -> Iterator[Labelled]:
-    for name, mix in MIX_OF.items():
-        for suffix in ("", HARD):
-            whole = f"{name}{suffix}"
-            hand = Hand(random.Random(f"{drawing.seed}/{whole}"), drawing.pools)
-            asked = [subject for subject in subjects if (subject.stratum in strata.ORDINARY) is not bool(suffix)]
-            yield Labelled(whole, indexed, tuple(_questions(whole, asked, mix, hand)))
+    kinds = {"": strata.ORDINARY, HARD: tuple(stratum.name for stratum in STRATA)}
+    groups = [(f"{name}{suffix}", mix, kinds[suffix]) for name, mix in MIX_OF.items() for suffix in kinds]
+    for name, mix, about in [*groups, (COPIES, NHS, (strata.COPIES.name,))]:
+        hand = Hand(random.Random(f"{drawing.seed}/{name}"), drawing.pools)
+        asked = [subject for subject in subjects if subject.stratum in about]
+        yield Labelled(name, indexed, tuple(_questions(name, asked, mix, hand)))
 
 
 def superseding(home: Path) -> frozenset[int]:

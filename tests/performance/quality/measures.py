@@ -24,6 +24,7 @@ SETS = {
     "own_hard": "hard strata in equal parts, NHS mistakes",
     "own_justice": "people drawn from everybody, justice mistakes",
     "own_justice_hard": "hard strata in equal parts, justice mistakes",
+    "own_copies": "people of whom a copy lives elsewhere in their town, NHS mistakes",
     "febrl4": "FEBRL 4",
     "febrl3": "FEBRL 3",
 }

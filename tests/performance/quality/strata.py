@@ -95,6 +95,9 @@ TWINS, NAMESAKES, LOOK_ALIKES = (
 _YEAR_NUMBER = _YEAR.cast(pl.Int32, strict=False)
 _YEARS_APART = (_YEAR_NUMBER.max() - _YEAR_NUMBER.min()).over(NAMESAKES)
 
+# Two people of one name and birth date come of common names; a rare name hardly ever does so by chance.
+_COMMON = (pl.col("namesakes") * 50_000).ge(pl.len())
+
 # The rarest first: whoever is taken for one stratum is not taken for another.
 STRATA = (
     Stratum(
@@ -102,7 +105,7 @@ STRATA = (
         "somebody else of one town (postcode area) has the same name and birth date",
         _NAMED & _HOME.is_not_null() & pl.len().over(LOOK_ALIKES).gt(1),
         LOOK_ALIKES,
-        seeder=Seeder(seeded.look_alike, _NAMED & _HOME.is_not_null()),
+        seeder=Seeder(seeded.look_alike, _NAMED & _HOME.is_not_null() & _COMMON),
     ),
     Stratum(
         "father_and_son",
@@ -152,13 +155,21 @@ STRATA = (
     ),
     Stratum("accented", "letters beyond A to Z in a name", _NAMED & (_FAMILY.str.contains(r"[^\x00-\x7F]") | _GIVEN.str.contains(r"[^\x00-\x7F]"))),
     Stratum("prefixed", "Mc, O', De, Van, El- and the like", _NAMED & _FAMILY.str.contains(r"^(Mc|Mac[A-Z]|O'|De |Di |Da |Van |Von |El-|Al-|Abu |Ben )")),
-    Stratum("common_name", "at least two in 100,000 people have this full name", _NAMED & (pl.col("namesakes") * 50_000).ge(pl.len())),
+    Stratum("common_name", "at least two in 100,000 people have this full name", _NAMED & _COMMON),
     Stratum("married_name", "had another family name: mostly asked with that, or with one not held", _NAMED & pl.col("renamed"), forced={"previous_family": 0.6, "new_family": 0.2}),
     Stratum("january_first", "born on 1 January, as the record has it", _NAMED & _BORN.str.ends_with("-01-01")),
     Stratum("moved_house", "asked with an old address, or with one not held", _NAMED & _HOME.is_not_null() & pl.col("moved"), forced={"postcode_old": 0.5, "moved_house": 0.5}),
     Stratum("day_month", "day and month of birth exchanged", _NAMED & _DAY.le("12") & _DAY.ne(_MONTH), forced={"day_month_swapped": 1.0}),
     Stratum("dead", "has died", _NAMED & pl.col("deceased").is_not_null()),
 )  # fmt: skip
+
+# Against nature, so in a set of its own: for a rare name nobody but a forger or a double registration does this.
+COPIES = Stratum(
+    "copied",
+    "a made-up person of the same town has the same name and birth date, however rare the name",
+    pl.lit(value=False),
+    seeder=Seeder(seeded.look_alike, _NAMED & _HOME.is_not_null()),
+)
 
 
 def ordinary_name(gender: str | None, birth_date: str) -> str:
