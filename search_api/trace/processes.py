@@ -109,7 +109,7 @@ class Processes:
             assert isinstance(ready, Connection)  # noqa: S101 - only connections are waited for
             try:
                 said = ready.recv()
-            except EOFError:
+            except (EOFError, ConnectionError):
                 raise PermanentFault(
                     "A process that traces ended without a word.",
                     remedy="Look for lack of memory, then run the same command: it goes on.",
@@ -129,7 +129,7 @@ def _run(job: Job, connection: Connection) -> None:
     try:
         with pinned(job.settings, job.generation) as generation:
             _answer_all(job, connection, generation)
-    except EOFError:
+    except (EOFError, ConnectionError):
         return
     except NcrsError as error:
         connection.send(error)

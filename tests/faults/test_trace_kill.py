@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from sqlalchemy import select
 
 from schemas.errors import PermanentFault, Refused
 from search_api.access.audit_store import EVENTS, audit_engine
-from search_api.trace import running
 from search_api.trace.form import Chunk
 from search_api.trace.processes import Processes
 from search_api.trace.work import Seen, Work
@@ -96,7 +96,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 # Steps: begun (journal), then of each chunk: event, name given, journal line, each before and after; join; removal.
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 7, 8, 14, 31, 32, 33, 34, 35])
+@pytest.mark.parametrize("at", [1, 3, 4, 5, 7, 14, 32, 34])
 def test_killed_around_any_durable_step(place: Place, undisturbed: bytes, handed: list[int], at: int) -> None:
     place.killed(at)
     answered = place.answered() if place.work.exists() else set()
@@ -173,9 +173,12 @@ def test_what_has_changed_since_is_refused_and_can_be_begun_anew(place: Place, u
     assert (result.resumed, target.read_bytes()) == (0, undisturbed)
 
 
-def test_another_generation_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_generation_is_refused(place: Place) -> None:
     place.killed(14)
-    monkeypatch.setattr(running, "current_generation", lambda _settings: "000099-deadbeef")
+    journal = place.work / "journal.ndjson"
+    begun, *lines = journal.read_bytes().splitlines(keepends=True)
+    earlier = orjson.loads(begun) | {"generation": "000000-00000000"}
+    journal.write_bytes(b"".join([orjson.dumps(earlier) + b"\n", *lines]))
     with pytest.raises(Refused, match="Another generation"):
         traced(place.settings, place.source)
 
