@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from schemas.feeds import FEEDS
 
-STAGES = ("source", "landing", "validated", "quarantine", "replica", "index", "published", "report")
+STAGES = ("source", "landing", "validated", "quarantine", "replica", "index", "published", "report", "weights")
 
 INDEX = "index__patient"
 PUBLISHED = "published__generation"
 REPORT_FRESHNESS = "report__freshness"
+WEIGHTS_PROPOSED = "weights__proposed"
 
 
 def source(feed: str) -> str:
@@ -43,4 +44,4 @@ def all_keys() -> tuple[str, ...]:
     """Every asset key, in the data's order."""
     per_feed = (source, landing, validated, quarantine, replica)
     keys = [make(feed) for make in per_feed for feed in FEEDS]
-    return (*keys, INDEX, PUBLISHED, REPORT_FRESHNESS)
+    return (*keys, INDEX, PUBLISHED, REPORT_FRESHNESS, WEIGHTS_PROPOSED)

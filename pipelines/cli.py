@@ -19,6 +19,7 @@ from pipelines import (
     cli_serve,
     cli_status,
     cli_trace,
+    cli_weights,
 )
 from pipelines.cli_common import EXIT_MEANING, OneLineEnding, new_app
 
@@ -30,6 +31,7 @@ for module in (cli_ingest, cli_generations, cli_replay, cli_status, cli_trace, c
 app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_bench.app, name="bench")
+app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_sandbox.app, name="sandbox")
 
 

@@ -19,6 +19,7 @@ from assets.published.factory import published_assets
 from assets.replica.factory import replica_assets
 from assets.reports.freshness import report_assets
 from assets.validated.factory import validated_assets
+from assets.weights.factory import weights_assets
 from pipelines import jobs, resources, schedules, sensors
 from pipelines.trace_job import trace
 from schemas.feeds import FEEDS, Feed
@@ -45,7 +46,7 @@ def default_assets() -> tuple[list[Any], list[Any]]:
     """Assets and checks of every stage, in the data's order."""
     report, report_checks = report_assets()
     by_feed = [make(feed) for make in (landing_assets, validated_assets, replica_assets) for feed in FEEDS]
-    stages = [*chain.from_iterable(by_feed), *index_assets(), *published_assets()]
+    stages = [*chain.from_iterable(by_feed), *index_assets(), *published_assets(), *weights_assets()]
     return [*map(source_spec, FEEDS.values()), *stages, *report], report_checks
 
 

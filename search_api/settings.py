@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         description="Match weights that the next generation is built for; default the file that `ncrs weights adopt`"
         " put into the home, else the shipped one. A generation is answered with the weights it was built for.",
     )
+    training: Path | None = Field(
+        None,
+        description="Records as received that weights are estimated from (ncrs weights propose): a file in the batch"
+        " trace's form or a folder of such; default the population's own history.",
+    )
     restricted_found_by_contact: bool = Field(
         True,
         description="Whether a telephone or e-mail in a PDS search may find an R patient (pds.md 1.9 bars postcode"

@@ -107,10 +107,16 @@ def linker(pairs: pl.DataFrame, levels: Levels, population: int, steps_per_bit: 
 
 
 def learn(pairs: pl.DataFrame, levels: Levels, steps_per_bit: int) -> Learnt:
-    """m of these comparisons by expectation maximisation with u as given; the share of true pairs is free."""
+    """m of these comparisons by expectation maximisation with u as given; the share of true pairs is free.
+
+    One true pair is added for each level: without, the m of a level that no true pair reaches goes to zero,
+    which Splink takes for an error.
+    """
     from splink import block_on
 
-    made = linker(pairs, levels, max(1, pairs.height), steps_per_bit)
+    added = _one_of_each(levels)
+    pairs = pl.concat([pairs.select(list(levels)), added])
+    made = linker(pairs, levels, pairs.height, steps_per_bit)
     session = made.training.estimate_parameters_using_expectation_maximisation(
         block_on(PAIR), estimate_without_term_frequencies=True
     )
@@ -121,7 +127,14 @@ def learn(pairs: pl.DataFrame, levels: Levels, steps_per_bit: int) -> Learnt:
             if isinstance(m, float):
                 found[each["output_column_name"], level["label_for_charts"]] = m
     share = float(session.core_model_settings.probability_two_random_records_match)
-    return Learnt(found, pairs.height, share * pairs.height)
+    return Learnt(found, pairs.height - added.height, max(0.0, share * pairs.height - added.height))
+
+
+def _one_of_each(levels: Levels) -> pl.DataFrame:
+    """For each level a pair that reaches it, and the closest one of every other comparison."""
+    closest = {name: next(iter(each)) for name, each in levels.items()}
+    rows = [closest | {name: level} for name, each in levels.items() for level in each]
+    return pl.DataFrame(rows, schema=dict.fromkeys(levels, pl.String()))
 
 
 def _rows(pairs: pl.DataFrame, levels: Levels) -> pl.DataFrame:
