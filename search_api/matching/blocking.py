@@ -107,14 +107,14 @@ def _day_keys(asked: Asked, day: int, codes: Iterable[str]) -> Iterator[str]:
     if place := area_of(asked):
         yield f"b{day:08d}{place}"
     if asked.first:
-        yield from (f"c{day:08d}{letter}{asked.first[0]}" for letter in _sexes(asked.sex))
+        yield from (f"c{day:08d}{letter}{asked.first[0]}" for letter in sexes(asked.sex))
 
 
 def area_of(asked: Asked) -> str | None:
     return None if asked.pseudo_postcode else normalise.area(asked.postcode)
 
 
-def _sexes(asked: str) -> str:
+def sexes(asked: str) -> str:
     """Letters of the records that a sex asked for does not rule out."""
     return f"{asked}U" if asked in ("M", "F") else SEXES
 

@@ -23,6 +23,8 @@ JOINED, NICKNAME, INITIAL, MIDDLE = "joined_or_split", "nickname", "initial", "m
 MISSPELT, SAME_AREA, NEAR_AREA = "misspelt", "same_area", "near_area"
 CLOSE_JARO, SIMILAR_JARO = 0.92, 0.82
 LONG_NAME = 6
+# Fewer spellings than this are compared one by one: to set up a batch takes as long as twenty comparisons.
+FEW = 20
 
 NameRule = Callable[[str, str], str | None]
 
@@ -47,6 +49,11 @@ def scale(asked: str, held: Iterable[str], exact_rule: NameRule) -> dict[str, st
 
 def _spelling_levels(asked: str, held: Sequence[str]) -> list[str]:
     joined = [text.replace(" ", "") for text in held]
+    if len(joined) < FEW:
+        jaro_of, edits_of = JaroWinkler.normalized_similarity, OSA.distance
+        return [
+            _spelling_level(asked, text, jaro_of(asked, text), edits_of(asked, text, score_cutoff=3)) for text in joined
+        ]
     jaro = cdist([asked], joined, scorer=JaroWinkler.normalized_similarity)[0].tolist()
     edits = cdist([asked], joined, scorer=OSA.distance, score_cutoff=3)[0].tolist()
     return [_spelling_level(asked, *each) for each in zip(joined, jaro, edits, strict=True)]

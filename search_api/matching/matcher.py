@@ -173,10 +173,11 @@ class Matcher:
         kept = [
             (chance, item)
             for chance, item in zip(chances, scored, strict=True)
-            if item.person.nhs_number in same or (
+            if item.person.nhs_number in same
+            or (
                 chance >= rule.wide_minimum
                 and item.weight >= best - rule.wide_gap
-                and item.bits >= rule.wide_evidence
+                and (item.named or item.bits >= rule.unnamed_evidence)
             )
         ]
         return self._answer(question, kept, len(kept), found, prior)

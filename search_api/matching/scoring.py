@@ -7,10 +7,10 @@ level is worth (``weights.json``), grades (``grading.py``).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from search_api.matching import comparisons as compare
 from search_api.matching.asked import Asked
@@ -30,6 +30,11 @@ class Scored:
     def level(self, comparison: str) -> str | None:
         """The level reached in a comparison, None where it said nothing."""
         return next((item.level for item in self.evidence if item.comparison == comparison), None)
+
+    @property
+    def named(self) -> bool:
+        """Whether a name speaks for this person."""
+        return any(item.weight > 0 and item.comparison in ("family", "given") for item in self.evidence)
 
     @property
     def bits(self) -> float:
@@ -63,6 +68,35 @@ class NameScales:
     unknown: Unknown
 
 
+Known = TypeVar("Known", bound=Hashable)
+Reached = TypeVar("Reached")
+
+
+class Once(dict[Known, Reached], Generic[Known, Reached]):
+    """Levels by the value held, each worked out once a question."""
+
+    def __init__(self, reach: Callable[[Known], Reached]) -> None:
+        super().__init__()
+        self._reach = reach
+
+    def __missing__(self, held: Known) -> Reached:
+        reached = self[held] = self._reach(held)
+        return reached
+
+
+class Seen:
+    """What candidates of one question have in common: birth dates and places come again and again."""
+
+    __slots__ = ("births", "places")
+
+    def __init__(self, asked: Asked) -> None:
+        low, high = (asked.birth.low, asked.birth.high) if asked.birth else (0, 0)
+        self.births: Once[int, str | None] = Once(lambda held: compare.birth_level(low, high, held))
+        self.places: Once[tuple[tuple[str, str], ...], tuple[str, bool] | None] = Once(
+            lambda held: compare.postcode_level(asked.postcode, held)
+        )
+
+
 class Scorer:
     """Scores persons for one weights file; caches the evidence objects it hands out."""
 
@@ -73,10 +107,10 @@ class Scorer:
 
     def score(self, asked: Asked, persons: Sequence[Person], prior: float, unknown: Unknown = KNOWN) -> list[Scored]:
         """Evidence and weight of each person, in the order given."""
-        scales = _scales(asked, persons, unknown)
+        scales, seen = _scales(asked, persons, unknown), Seen(asked)
         found = []
         for person in persons:
-            evidence = (*self.names(asked, person, scales), *self._rest(asked, person))
+            evidence = (*self.names(asked, person, scales), *self._rest(asked, person, seen))
             found.append(Scored(person, evidence, prior + sum([item.weight for item in evidence])))
         return found
 
@@ -135,22 +169,20 @@ class Scorer:
         level = compare.middle_level(asked.middle, words[1:])
         return [self._make("middle_names", level, previous, 0)] if level else []
 
-    def _rest(self, asked: Asked, person: Person) -> list[Evidence]:
+    def _rest(self, asked: Asked, person: Person, seen: Seen) -> list[Evidence]:
         found: list[Evidence] = []
-        if asked.birth:
-            level = compare.birth_level(asked.birth.low, asked.birth.high, person.birth)
-            if level:
-                found.append(self._make("birth_date", level, False, 0))
+        make = self._make
+        if asked.birth and (level := seen.births[person.birth]):
+            found.append(make("birth_date", level, False, 0))
         if asked.sex in ("M", "F") and person.sex in ("M", "F"):
-            level = compare.EXACT if asked.sex == person.sex else compare.OTHER
-            found.append(self._make("sex", level, False, 0))
-        pairs = (
-            ("postcode", compare.postcode_level(asked.postcode, person.postcodes)),
-            ("phone", compare.contact_level(asked.phones, person.phones, "one_digit", 1)),
-            ("email", compare.contact_level(asked.emails, person.emails, "close", 2)),
-        )
-        found += [self._make(name, reached[0], reached[1], 0) for name, reached in pairs if reached]
-        return found + self._light(asked, person)
+            found.append(make("sex", compare.EXACT if asked.sex == person.sex else compare.OTHER, False, 0))
+        if asked.postcode and person.postcodes and (reached := seen.places[person.postcodes]):
+            found.append(make("postcode", reached[0], reached[1], 0))
+        if asked.phones and (reached := compare.contact_level(asked.phones, person.phones, "one_digit", 1)):
+            found.append(make("phone", reached[0], reached[1], 0))
+        if asked.emails and (reached := compare.contact_level(asked.emails, person.emails, "close", 2)):
+            found.append(make("email", reached[0], reached[1], 0))
+        return found + self._light(asked, person) if asked.gp or asked.premise or asked.death else found
 
     def _light(self, asked: Asked, person: Person) -> list[Evidence]:
         """Practice, address and death: a little evidence each."""

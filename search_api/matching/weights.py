@@ -59,6 +59,7 @@ class GradeRule:
     """Thresholds of ``grading.py``.
 
     ``needs``: comparisons without which nothing is certain; ``never``: levels that forbid it.
+    ``unnamed_evidence``: what a wide search asks of whoever agrees in no name.
     ``settled``: a wide search looks a second time when nobody found first is so probable.
     """
 
@@ -71,7 +72,7 @@ class GradeRule:
     possible: float
     wide_minimum: float
     wide_gap: float
-    wide_evidence: float
+    unnamed_evidence: float
     settled: float
 
 
@@ -150,7 +151,7 @@ def _grades(raw: dict[str, Any]) -> GradeRule:
         possible=float(raw["possible_posterior"]),
         wide_minimum=float(raw["wide_minimum_posterior"]),
         wide_gap=float(raw["wide_minimum_gap_bits"]),
-        wide_evidence=float(raw["wide_minimum_evidence_bits"]),
+        unnamed_evidence=float(raw["wide_unnamed_evidence_bits"]),
         settled=float(raw["settled_posterior"]),
     )
 

@@ -17,7 +17,7 @@ from string import ascii_uppercase
 
 from search_api.matching import normalise
 from search_api.matching.asked import Asked
-from search_api.matching.blocking import SEXES, Codes, NameCounts, area_of, codes_of, pairs, swapped
+from search_api.matching.blocking import SEXES, Codes, NameCounts, area_of, codes_of, pairs, sexes, swapped
 from search_api.matching.phonetics import code
 
 NEIGHBOURS = 12
@@ -34,13 +34,13 @@ def keys(asked: Asked, counts: NameCounts) -> Iterator[str]:
     near = near_codes(asked, counts)
     yield from (f"n{pair}" for pair in pairs(family, given))
     yield from (f"n{min(one, two)}{max(one, two)}" for one, two in near_pairs(family, given, near))
-    yield from _places(asked, (*family.own, *given.own), (*near[0], *near[1]))
+    yield from _places(asked, (*family.own[:1], *given.own[:1]), (*near[0], *near[1]))
     day = asked.birth.day if asked.birth else 0
     if day and not normalise.placeholder_date(day):
         yield from _same_day(asked, day, (*near[0], *near[1]))
         if counts.population <= ANYBODY_MOST:
-            yield from (f"c{day:08d}{letter}{initial}" for initial in INITIALS for letter in SEXES)
-        yield from _other_days(asked, day, (*family.own, *given.own))
+            yield from (f"c{day:08d}{letter}{initial}" for initial in INITIALS for letter in sexes(asked.sex))
+        yield from _other_days(day, (*family.own[:1], *given.own[:1]))
 
 
 def near_codes(asked: Asked, counts: NameCounts) -> tuple[list[str], list[str]]:
@@ -70,15 +70,16 @@ def _places(asked: Asked, own: Iterable[str], near: Iterable[str]) -> Iterator[s
         return
     yield from (f"p{place}{each}" for each in near)
     yield f"l{place}"
-    yield from (f"p{other}{name}" for name in own for other in _exchanges(place))
+    yield from (f"p{other}{name}" for name in own for other in exchanges(place))
 
 
-def _exchanges(text: str) -> Iterator[str]:
+@lru_cache(maxsize=4096)
+def exchanges(text: str) -> tuple[str, ...]:
     """Two characters beside each other exchanged, and one digit of a code of digits wrong."""
     changed = [text[:at] + text[at + 1] + text[at] + text[at + 2 :] for at in range(len(text) - 1)]
     if text.isdigit():
         changed += [text[:at] + other + text[at + 1 :] for at in range(len(text)) for other in _OTHERS[text[at]]]
-    yield from (each for each in dict.fromkeys(changed) if each != text and normalise.unit(each))
+    return tuple(each for each in dict.fromkeys(changed) if each != text and normalise.unit(each))
 
 
 def _same_day(asked: Asked, day: int, near: Iterable[str]) -> Iterator[str]:
@@ -91,21 +92,18 @@ def _same_day(asked: Asked, day: int, near: Iterable[str]) -> Iterator[str]:
         yield f"b{other:08d}{place}"
 
 
-def _other_days(asked: Asked, day: int, codes: Iterable[str]) -> Iterator[str]:
-    """One digit of the date wrong, or two beside each other exchanged; the place or one name as asked."""
-    place, days = area_of(asked), slips(day)
-    if place:
-        yield from (f"b{each:08d}{place}" for each in days)
-    yield from (f"a{each:08d}{name}" for name in codes for each in days)
+def _other_days(day: int, codes: Iterable[str]) -> Iterator[str]:
+    """One digit of the date wrong, or two beside each other exchanged; one name as asked."""
+    yield from (f"a{each}{name}" for name in codes for each in slips(day))
 
 
 @lru_cache(maxsize=4096)
-def slips(day: int) -> tuple[int, ...]:
+def slips(day: int) -> tuple[str, ...]:
     """Dates that a slip of one digit, or an exchange of two beside each other, makes of this one."""
     text = f"{day:08d}"
     changed = [text[:at] + other + text[at + 1 :] for at in range(7, -1, -1) for other in _OTHERS[text[at]]]
     changed += [text[:at] + text[at + 1] + text[at] + text[at + 2 :] for at in range(7)]
-    return tuple(int(each) for each in dict.fromkeys(changed) if each != text and _lived(each))
+    return tuple(each for each in dict.fromkeys(changed) if each != text and _lived(each))
 
 
 def _lived(text: str) -> bool:
