@@ -20,7 +20,7 @@ from tests.lib import resources
 from tests.lib.api import BASE, SIGNER, Api, build_home
 from tests.lib.engines import EngineKind
 from tests.lib.summaries import scr_bundle
-from tests.lib.tokens import bearer
+from tests.lib.tokens import bearer, role
 
 Json = dict[str, Any]
 
@@ -133,6 +133,22 @@ def ask_everything(api: Api) -> list[Any]:
             "/Bundle", **{"composition.identifier": QUERY["path"], "composition.subject:Patient.identifier": subject}
         ),
         api.send("GET", f"/{QUERY['path']}"),
+        *ask_of_places_and_files(api),
+    ]
+
+
+def ask_of_places_and_files(api: Api) -> list[Any]:
+    """The postcode search and the batch trace, answered and refused."""
+    keeper = SIGNER.worker(role("S8000:G8000:R8013"))
+    places = [RECORD["postcode"], QUERY["postcode"], QUERY["path"]]
+    traced = bearer(SIGNER.clinician()) | {"content-type": "text/csv"}
+    mine = f"{QUERY['path']},{RECORD['family']},{RECORD['given']},{RECORD['birth']},{RECORD['postcode']},{NUMBER}"
+    other = f"{QUERY['path']},{QUERY['family']},{QUERY['given']},{QUERY['parameter']},{QUERY['postcode']},"
+    head = "UNIQUE REFERENCE,FAMILY_NAME,GIVEN_NAME,DATE_OF_BIRTH,POSTCODE,NHS_NO"
+    files = [f"{head}\n{mine}\n{other}\n", f"{other}\n", f'{head}\n{mine}\n"{other}\n']
+    return [
+        *(api.send("GET", f"{BASE}/Patient/$postcode-search", keeper, params={"postcode": text}) for text in places),
+        *(api.send("POST", "/api/trace", headers=traced, content=text) for text in files),
     ]
 
 
