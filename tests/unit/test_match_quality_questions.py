@@ -15,7 +15,7 @@ import pytest
 from schemas.identifiers import is_nhs_number
 from search_api.matching.questions import DateRange, Question
 from tests.lib import index
-from tests.performance.quality import febrl, labelled, mixes, slips, strata
+from tests.performance.quality import febrl, labelled, mixes, seeded, slips, strata
 from tests.performance.quality.cases import Labelled
 from tests.performance.quality.errors import MISTAKES, Hand, Pools
 from tests.performance.quality.febrl import febrl3, febrl4
@@ -103,6 +103,17 @@ def test_absent_twins_leave_a_twin_behind(people: pl.DataFrame, sets: dict[str, 
     there = {(family, DateRange(born, born)) for family, born in told.select("family", "birth_date").iter_rows()}
     unchanged = [each for each in held if each in there]
     assert len(unchanged) >= len(held) // 2
+
+
+def test_look_alikes_are_made_of_names_as_often_as_chance_makes_them() -> None:
+    """A name of nine has eight times the pairs a head of a name of two; a name borne once has none."""
+    rows = [{"nhs_number": at, "namesakes": 9 if at < 500 else 2 if at < 1000 else 1} for at in range(1500)]
+    bearers = pl.col("namesakes")
+    seeder = seeded.Seeder(seeded.look_alike, bearers.gt(1), bearers - 1)
+    drawn = [seeded.models(seeder, pl.DataFrame(rows), 20, seed)["namesakes"].to_list() for seed in range(100)]
+    counts = Counter(value for each in drawn for value in each)
+    assert counts[1] == 0
+    assert counts[9] / counts[2] == pytest.approx(8, rel=0.3)
 
 
 def test_superseding_numbers_are_a_stratum(people: pl.DataFrame) -> None:

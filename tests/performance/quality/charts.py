@@ -20,18 +20,20 @@ _SHAPES = ("circle", "square", "diamond", "triangle")
 
 @dataclass(frozen=True)
 class Dot:
-    """One value in a row; ``series`` decides colour and shape."""
+    """One value in a row; ``series`` decides colour and shape. A ``claim`` was not counted, so it has no interval."""
 
     series: int
     share: Share
+    claim: bool = False
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Rows of dots over one axis of shares from ``low`` to 1."""
+    """Rows of dots over one axis of shares from ``low`` to 1; ``down`` names what the rows are."""
 
     title: str
     axis: str
+    down: str
     series: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Dot, ...]], ...]
     low: float = 0.0
@@ -64,6 +66,7 @@ def _legend(chart: Chart) -> Iterator[str]:
 
 def _grid(chart: Chart, height: int) -> Iterator[str]:
     bottom = height - _BOTTOM
+    yield f'<text x="{_LEFT - 12}" y="{_TOP - 10}" text-anchor="end" fill="#425563">{escape(chart.down)}</text>'
     for tick in range(6):
         share = chart.low + (1 - chart.low) * tick / 5
         x = _x(chart, share)
@@ -79,7 +82,8 @@ def _row(chart: Chart, at: int, row: tuple[str, tuple[Dot, ...]]) -> Iterator[st
     for dot in dots:
         y = middle + (dot.series - (len(chart.series) - 1) / 2) * 5
         low, high = (_x(chart, bound) for bound in dot.share.interval())
-        yield f'<line x1="{low}" y1="{y:g}" x2="{high}" y2="{y:g}" stroke="{_COLOURS[dot.series]}" stroke-width="2" opacity="0.5"/>'
+        if not dot.claim:
+            yield f'<line x1="{low}" y1="{y:g}" x2="{high}" y2="{y:g}" stroke="{_COLOURS[dot.series]}" stroke-width="2" opacity="0.5"/>'
         yield _mark(dot.series, _x(chart, dot.share.value), y)
 
 
@@ -113,6 +117,7 @@ def of_rivals(store: Store, sets: Sequence[tuple[str, str]], rivals: Sequence[tu
     return Chart(
         "Right person first",
         "share of questions about people whom the population holds",
+        "set",
         tuple(words for _, words in rivals),
         tuple(rows),
         0.5,
@@ -129,6 +134,7 @@ def of_strata(store: Store, set_name: str, names: Sequence[str]) -> Chart:
     return Chart(
         "By stratum, NHS mistakes",
         "share of questions about people whom the population holds",
+        "stratum",
         tuple(kinds.values()),
         tuple(rows),
     )
@@ -142,10 +148,11 @@ def of_calibration(store: Store, set_name: str) -> Chart:
         start = f"match.{set_name}.calibration.bin_{at:02d}"
         claimed, right = share_of(store, f"{start}.claimed"), share_of(store, f"{start}.right")
         if claimed and right:
-            rows.append((f"{low:g} to {high:g} ({right.of:,})", (Dot(0, claimed), Dot(1, right))))
+            rows.append((f"{low:g} to {high:g} ({right.of:,})", (Dot(0, claimed, claim=True), Dot(1, right))))
     return Chart(
         "Claimed probability and the truth",
         "share of first answers with such a claim",
+        "claim (first answers)",
         ("claimed", "right"),
         tuple(rows),
     )

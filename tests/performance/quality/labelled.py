@@ -20,7 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from tests.performance import bench_matching
-from tests.performance.quality import strata
+from tests.performance.quality import seeded, strata
 from tests.performance.quality.cases import Labelled, Query
 from tests.performance.quality.errors import Hand, Pools
 from tests.performance.quality.mixes import JUSTICE, NHS, Mix, plain, with_mistakes
@@ -75,8 +75,7 @@ class _Drawing:
         self.facts = self.facts.join(rows, on="nhs_number", how="anti")
 
     def _add(self, seeder: Seeder, count: int, seed: str) -> list[int]:
-        pool = self.facts.filter(seeder.models)
-        models = pool.sample(min(count, pool.height), shuffle=True, seed=self.seed)
+        models = seeded.models(seeder, self.facts, count, self.seed)
         self._spend(models)
         hand = Hand(random.Random(seed), self.pools)
         taken = frozenset(self.people["nhs_number"].to_list()) | {row["nhs_number"] for row in self.added}

@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from schemas.identifiers import check_digit
@@ -22,11 +23,24 @@ _LAST_NINE = 999_999_999
 
 @dataclass(frozen=True)
 class Seeder:
-    """``make``: one more person beside a model drawn from ``models``. Asked is either, or always the new one."""
+    """``make``: one more person beside a model drawn from ``models``. Asked is either, or always the new one.
+
+    ``weight``: how likely a model is; all alike without.
+    """
 
     make: Callable[[Person, Hand], Person]
     models: pl.Expr
+    weight: pl.Expr | None = None
     new_is_asked: bool = False
+
+
+def models(seeder: Seeder, pool: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
+    """So many of those who may be a model, by their weights (Efraimidis and Spirakis: the largest u ** (1 / w))."""
+    able = pool.filter(seeder.models).sort("nhs_number")
+    weight = pl.lit(1.0) if seeder.weight is None else seeder.weight.cast(pl.Float64)
+    luck = pl.Series("luck", np.random.default_rng(seed).random(able.height)).log()
+    ranked = able.with_columns(luck).with_columns(pl.col("luck") / weight)
+    return ranked.sort("luck", descending=True).head(count).drop("luck")
 
 
 def numbers(taken: frozenset[int]) -> Iterator[int]:

@@ -95,8 +95,8 @@ TWINS, NAMESAKES, LOOK_ALIKES = (
 _YEAR_NUMBER = _YEAR.cast(pl.Int32, strict=False)
 _YEARS_APART = (_YEAR_NUMBER.max() - _YEAR_NUMBER.min()).over(NAMESAKES)
 
-# Two people of one name and birth date come of common names; a rare name hardly ever does so by chance.
-_COMMON = (pl.col("namesakes") * 50_000).ge(pl.len())
+# Whether chance gives somebody a look-alike goes with how many others have the full name: so look-alikes are made.
+_BEARERS = pl.col("namesakes")
 
 # The rarest first: whoever is taken for one stratum is not taken for another.
 STRATA = (
@@ -105,7 +105,7 @@ STRATA = (
         "somebody else of one town (postcode area) has the same name and birth date",
         _NAMED & _HOME.is_not_null() & pl.len().over(LOOK_ALIKES).gt(1),
         LOOK_ALIKES,
-        seeder=Seeder(seeded.look_alike, _NAMED & _HOME.is_not_null() & _COMMON),
+        seeder=Seeder(seeded.look_alike, _NAMED & _HOME.is_not_null() & _BEARERS.gt(1), _BEARERS - 1),
     ),
     Stratum(
         "father_and_son",
@@ -155,7 +155,7 @@ STRATA = (
     ),
     Stratum("accented", "letters beyond A to Z in a name", _NAMED & (_FAMILY.str.contains(r"[^\x00-\x7F]") | _GIVEN.str.contains(r"[^\x00-\x7F]"))),
     Stratum("prefixed", "Mc, O', De, Van, El- and the like", _NAMED & _FAMILY.str.contains(r"^(Mc|Mac[A-Z]|O'|De |Di |Da |Van |Von |El-|Al-|Abu |Ben )")),
-    Stratum("common_name", "at least two in 100,000 people have this full name", _NAMED & _COMMON),
+    Stratum("common_name", "at least two in 100,000 people have this full name", _NAMED & (_BEARERS * 50_000).ge(pl.len())),
     Stratum("married_name", "had another family name: mostly asked with that, or with one not held", _NAMED & pl.col("renamed"), forced={"previous_family": 0.6, "new_family": 0.2}),
     Stratum("january_first", "born on 1 January, as the record has it", _NAMED & _BORN.str.ends_with("-01-01")),
     Stratum("moved_house", "asked with an old address, or with one not held", _NAMED & _HOME.is_not_null() & pl.col("moved"), forced={"postcode_old": 0.5, "moved_house": 0.5}),
