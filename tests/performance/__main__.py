@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.performance import audit, bench_matching, bench_opensearch, cluster_way, served, way
+from tests.performance import audit, bench_matching, bench_opensearch, cluster_way, served, trace, way
 from tests.performance.figures import Figure, hardware
 from tests.performance.node import a_node
 from tests.performance.page import write
@@ -44,6 +44,7 @@ def _figures(home: Path, options: argparse.Namespace) -> Iterator[Figure]:
     yield from way.figures(home, options.patients, options.seed)
     yield from bench_matching.figures(home, size)
     yield from served.figures(home, f"bench.{size}")
+    yield from trace.figures(home)
     yield from _engines(home, options)
     yield from audit.figures(home / "bench-audit")
 
