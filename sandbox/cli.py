@@ -61,21 +61,28 @@ def extract(  # noqa: PLR0913 - the options of a command
         str | None,
         typer.Option(help="Date of day 0 (yyyy-mm-dd); default: that of day 0 in the drop folder, or today."),
     ] = None,
+    summaries: Annotated[str, typer.Option(help="documents, or headers: summaries without them.")] = "documents",
+    changes: Annotated[
+        int | None,
+        typer.Option(min=1, help="About how many patients change a day; the same on all days. Default: as many as do."),
+    ] = None,
 ) -> None:
-    """Write the extracts of one day into a drop folder.
+    """Write the extracts of one day into a drop folder; an attempt that was interrupted is gone on with.
 
     Examples:
 
       python -m sandbox extract --patients 100000 --seed 1 --day 0 --drop data/drop
 
       python -m sandbox extract --patients 100000 --seed 1 --day 1 --drop data/drop --format parquet
+
+      python -m sandbox extract --patients 63000000 --format parquet --summaries headers --drop data/drop
     """
     from sandbox.extracts.extract import extract as write
-    from sandbox.extracts.plan import Plan, parse_base, parse_format
+    from sandbox.extracts.plan import Plan, parse_base, parse_format, parse_summaries
 
     with _told():
         day_zero = parse_base(base, drop, day, datetime.now(UTC))
-        plan = Plan(drop, patients, seed, day, day_zero, parse_format(form))
+        plan = Plan(drop, patients, seed, day, day_zero, parse_format(form), parse_summaries(summaries), changes)
         with _bars() as bars:
             manifests = write(plan, bars)
     for manifest in manifests:

@@ -1,14 +1,15 @@
 """Putting an extract into the drop folder: parts, then the manifest, renamed into place last.
 
 Belongs here: folders, parts, the manifest. Does not belong here: rows (``full.py``, ``deltas.py``).
-A delivery is complete when its manifest exists; a folder without one is a torn delivery and is
-written anew. A complete one is never touched.
+A delivery is complete when its manifest exists, and is never touched again. A folder without one is
+a torn delivery: the same plan goes on with it at the part it stopped at, another writes it anew.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import reduce
 from operator import xor
@@ -16,26 +17,59 @@ from pathlib import Path
 
 import polars as pl
 
-from sandbox.extracts.files import WrittenFile, write_ndjson, write_parquet
+from sandbox.extracts.files import WrittenFile, measured, write_ndjson, write_parquet
 from sandbox.extracts.plan import Plan
 from schemas.errors import Refused
 from schemas.extract import MANIFEST_NAME, ExtractManifest
 from schemas.feeds import FEEDS, PDS_NUMBER_CHANGE
 
+_PLAN = "plan"
 _DELIVERY_DELAY = timedelta(minutes=12)
 
 
-def open_folder(plan: Plan, feed: str) -> Path:
-    """An empty folder for this delivery; raises Refused when it is already complete."""
+def begin(plan: Plan) -> list[str]:
+    """Make ready for the feeds that are not delivered yet, in feed order, and name them.
+
+    What an interrupted attempt at the very same plan finished is kept, and so are the feeds it
+    delivered; anything else that is no complete delivery is removed. Raises Refused when a feed
+    is delivered already and no such attempt is there to go on with.
+    """
+    missing = [feed for feed in FEEDS if not (plan.folder(feed) / MANIFEST_NAME).exists()]
+    going_on = any(_noted(plan, feed) for feed in missing)
+    for feed in FEEDS:
+        if feed not in missing and not going_on:
+            raise Refused(
+                f"Extract {plan.sequence} of feed {feed} is already in the drop folder.",
+                remedy="Choose a later day or another drop folder; deliveries are never changed.",
+            )
+    for feed in missing:
+        if not _noted(plan, feed):
+            _open(plan, feed)
+    return missing
+
+
+def _open(plan: Plan, feed: str) -> None:
+    notes = _notes(plan, feed)
+    for folder in (plan.folder(feed), notes):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    # The note comes last: with it the folders are known to be empty, or of this plan.
+    _write(notes / _PLAN, _told(plan))
+
+
+def _notes(plan: Plan, feed: str) -> Path:
+    """Folder beside the delivery for what an attempt has to remember; nobody reads it as a delivery."""
     folder = plan.folder(feed)
-    if (folder / MANIFEST_NAME).exists():
-        raise Refused(
-            f"Extract {plan.sequence} of feed {feed} is already in the drop folder.",
-            remedy="Choose a later day or another drop folder; deliveries are never changed.",
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+    return folder.with_name(f".{folder.name}.making")
+
+
+def _noted(plan: Plan, feed: str) -> bool:
+    note = _notes(plan, feed) / _PLAN
+    return note.is_file() and note.read_bytes() == _told(plan)
+
+
+def _told(plan: Plan) -> bytes:
+    return repr(replace(plan, drop=Path())).encode()
 
 
 def part_name(plan: Plan, number: int) -> str:
@@ -44,9 +78,30 @@ def part_name(plan: Plan, number: int) -> str:
 
 
 def write_part(plan: Plan, feed: str, number: int, frames: Iterable[pl.DataFrame]) -> WrittenFile:
-    """One part of the delivery, in the plan's format."""
+    """One part of the delivery, in the plan's format, with a note of what it holds."""
     path = plan.folder(feed) / part_name(plan, number)
-    return write_parquet(path, frames) if plan.form == "parquet" else write_ndjson(path, feed, frames)
+    made = write_parquet(path, frames) if plan.form == "parquet" else write_ndjson(path, feed, frames)
+    _write(_note_of(plan, feed, number), made.model_dump_json().encode())
+    return made
+
+
+def finished_part(plan: Plan, feed: str, number: int) -> WrittenFile | None:
+    """A part that an earlier attempt at this plan finished; its bytes are as it left them."""
+    note, path = _note_of(plan, feed, number), plan.folder(feed) / part_name(plan, number)
+    if not note.is_file() or not path.is_file():
+        return None
+    said = WrittenFile.model_validate_json(note.read_bytes())
+    return said if measured(path, said.file.format, said.file.rows, said.control) == said else None
+
+
+def _note_of(plan: Plan, feed: str, number: int) -> Path:
+    return _notes(plan, feed) / f"{part_name(plan, number)}.json"
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
 
 
 def numbered(frames: Iterable[pl.DataFrame], first: int = 1) -> Iterator[pl.DataFrame]:
@@ -74,8 +129,11 @@ def close(plan: Plan, feed: str, parts: Iterable[WrittenFile]) -> ExtractManifes
         record_count=sum(part.file.rows for part in made),
         control=reduce(xor, (part.control for part in made), 0),
     )
-    path = plan.folder(feed) / MANIFEST_NAME
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    _write(plan.folder(feed) / MANIFEST_NAME, manifest.model_dump_json(indent=2).encode() + b"\n")
+    shutil.rmtree(_notes(plan, feed), ignore_errors=True)
     return manifest
+
+
+def manifest_of(plan: Plan, feed: str) -> ExtractManifest:
+    """The manifest of a complete delivery."""
+    return ExtractManifest.model_validate_json((plan.folder(feed) / MANIFEST_NAME).read_bytes())

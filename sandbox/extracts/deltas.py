@@ -22,7 +22,7 @@ from sandbox.extracts.plan import Plan
 from sandbox.population.dates import day_number
 from sandbox.population.people import Population
 from sandbox.population.rows import chosen_rows
-from sandbox.population.summaries import later_summary_rows, summary_rows
+from sandbox.population.summaries import as_headers, header_rows, later_summary_rows
 from schemas.feeds import SCR_SUMMARY
 
 
@@ -35,7 +35,7 @@ def delta_rows(plan: Plan, population: Population) -> dict[str, pl.DataFrame]:
     return {
         "pds_number_change": replay.number_changes(),
         "pds_patient": frame_of(patients).sort("recorded_at", "nhs_number"),
-        "scr_summary": replay.summaries(),
+        "scr_summary": as_headers(replay.summaries()) if plan.summaries == "headers" else replay.summaries(),
     }
 
 
@@ -83,7 +83,7 @@ class _Replay:
         """First numbers of touched people who had a summary on day 0."""
         if not len(self._positions):
             return set()
-        return set(summary_rows(self._population.chosen(self._positions), self._population)["nhs_number"])
+        return set(header_rows(self._population.chosen(self._positions), self._population)["nhs_number"])
 
     def summaries(self) -> pl.DataFrame:
         """Summaries replaced today, and those withdrawn."""

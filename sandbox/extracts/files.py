@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
 
 from schemas.extract import DataFile, FileFormat
 from schemas.feeds import SCR_SUMMARY
@@ -28,9 +28,10 @@ _GZIP_LEVEL = 3
 _BARE = frozenset({"action", "source_key", "nhs_number", "payload"})
 
 
-@dataclass(frozen=True)
-class WrittenFile:
+class WrittenFile(BaseModel):
     """A data file and what it adds to the manifest's totals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: DataFile
     control: int
@@ -111,4 +112,4 @@ def measured(path: Path, form: FileFormat, rows: int, control: int) -> WrittenFi
             digest.update(block)
             size += len(block)
     file_facts = DataFile(name=path.name, format=form, rows=rows, bytes=size, sha256=digest.hexdigest())
-    return WrittenFile(file_facts, control)
+    return WrittenFile(file=file_facts, control=control)

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
+from sandbox.extracts.plan import Plan
 from sandbox.population.dates import REFERENCE
 from sandbox.population.numbers import SUPERSEDED_START
 from sandbox.population.people import Population
 from sandbox.population.personas import INVALIDATED, PERSONAS, SUPERSEDED
 from sandbox.population.randomness import I64
+from sandbox.population.rates import RATES, Rates
 from sandbox.population.rows import patient_rows
-from sandbox.population.summaries import summary_rows
+from sandbox.population.subjects import subjects
+from sandbox.population.summaries import header_rows, summary_rows
 from sandbox.population.traits import record_kinds
-from schemas.feeds import PDS_NUMBER_CHANGE
+from schemas.feeds import PDS_NUMBER_CHANGE, PDS_PATIENT
 
 CHANGES: dict[str, pl.DataType] = {
     "nhs_number": pl.String(),
@@ -34,11 +38,32 @@ _PAST_DAYS = 3_000
 _EPOCH_US = int(datetime(REFERENCE.year, REFERENCE.month, REFERENCE.day, tzinfo=UTC).timestamp()) * 1_000_000
 
 
-def full_rows(feed: str, population: Population, start: int, count: int) -> pl.DataFrame:
+def full_rows(plan: Plan, feed: str, start: int, count: int) -> pl.DataFrame:
     """Rows of people ``start`` to ``start + count - 1``; the row number is left null for summaries."""
-    if feed == "pds_patient":
+    population = population_of(plan)
+    if feed == PDS_PATIENT.name:
         return patient_rows(start, count, population)
-    return summary_rows(population.people(start, count), population)
+    make = header_rows if plan.summaries == "headers" else summary_rows
+    return make(population.people(start, count), population)
+
+
+def row_count(plan: Plan, feed: str, start: int, count: int) -> int:
+    """How many rows ``full_rows`` gives, without making them."""
+    if feed == PDS_PATIENT.name:
+        return count
+    population = population_of(plan)
+    return len(subjects(population.people(start, count), population, named=False).index)
+
+
+def population_of(plan: Plan) -> Population:
+    """The plan's population, one a process."""
+    return population(plan.seed, plan.rates)
+
+
+@lru_cache(maxsize=1)
+def population(seed: int, rates: Rates = RATES) -> Population:
+    """The population of a seed, one a process."""
+    return Population(seed, rates)
 
 
 def number_changes(population: Population, patients: int) -> pl.DataFrame:

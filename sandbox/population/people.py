@@ -24,6 +24,7 @@ from sandbox.population.randomness import I32, I64, Draws, Flags, choice_table
 from sandbox.population.rates import RATES, Rates
 
 FEMALE, MALE = 0, 1
+_MOST_BLOCKS = 8_192  # made at a time: half a million people
 _COMMUNITY_TABLE = choice_table([community.share for community in COMMUNITIES], 16)
 _TAKES_NAME = np.array([community.takes_name for community in COMMUNITIES])
 _MIDDLE = np.array([community.middle_names for community in COMMUNITIES])
@@ -59,6 +60,11 @@ class People:
         """The people of these rows."""
         return People(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
+    @classmethod
+    def concat(cls, parts: list[People]) -> People:
+        """The people of all parts, one after the other."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+
 
 class Population:
     """All people of one seed, made on demand."""
@@ -85,8 +91,14 @@ class Population:
     def chosen(self, index: I64) -> People:
         """The people of these positions, in this order; only their blocks are made."""
         blocks, which = np.unique(index // BLOCK, return_inverse=True)
-        made = self.blocks(blocks.astype(np.int64))
-        return made.take(which.astype(np.int64) * BLOCK + index % BLOCK)
+        if len(blocks) <= _MOST_BLOCKS:
+            made = self.blocks(blocks.astype(np.int64))
+            return made.take(which.astype(np.int64) * BLOCK + index % BLOCK)
+        # Far more people are made than are chosen: some blocks at a time, of which the chosen are kept.
+        order = np.argsort(which, kind="stable")
+        ends = np.searchsorted(which[order], np.arange(_MOST_BLOCKS, len(blocks), _MOST_BLOCKS))
+        found = People.concat([self.chosen(index[places]) for places in np.split(order, ends)])
+        return found.take(np.argsort(order, kind="stable").astype(np.int64))
 
     def blocks(self, blocks: I64) -> People:
         """All people of these blocks of 64."""

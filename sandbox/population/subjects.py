@@ -27,8 +27,8 @@ _PERMISSIONS = pl.Series(["Ask", "No", "Yes"], dtype=pl.String)
 class Subjects:
     """People with a summary: position, age, and texts.
 
-    Columns of ``facts``: number, given and family (as JSON), gender, birth_date, practice,
-    permission, author.
+    Columns of ``facts``: number, given and family (as JSON; where they are wanted), gender,
+    birth_date, practice, permission, author.
     """
 
     index: I64
@@ -43,9 +43,9 @@ def _as_json(values: pl.Series) -> pl.Series:
     )
 
 
-def _facts(traits: Traits) -> pl.DataFrame:
+def _facts(traits: Traits, named: bool) -> pl.DataFrame:
     """Facts of everyone in the chunk, from the same columns as their pds_patient row."""
-    usual = Names(traits).usual()
+    usual = Names(traits).usual() if named else _nameless(len(traits.people))
     return pl.DataFrame(
         {
             "number": pl.Series(traits.people.number).cast(pl.String),
@@ -56,6 +56,12 @@ def _facts(traits: Traits) -> pl.DataFrame:
             "practice": traits.practices(),
         }
     )
+
+
+def _nameless(count: int) -> pl.DataFrame:
+    nothing = pl.lit(None)
+    columns = [nothing.cast(pl.List(pl.String)).alias("given"), nothing.cast(pl.String).alias("family")]
+    return pl.DataFrame({"row": np.arange(count)}).select(pl.col("row"), *columns)
 
 
 def _facts_of_rows(rows: pl.DataFrame) -> pl.DataFrame:
@@ -73,11 +79,16 @@ def _facts_of_rows(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def subjects(people: People, population: Population, rows: pl.DataFrame | None = None) -> Subjects:
-    """Everyone of these people who has a summary; ``rows`` are their pds_patient rows when those changed."""
+def subjects(
+    people: People, population: Population, rows: pl.DataFrame | None = None, *, named: bool = True
+) -> Subjects:
+    """Everyone of these people who has a summary; ``rows`` are their pds_patient rows when those changed.
+
+    Names cost more than all the rest: without ``named`` they are left out.
+    """
     traits = Traits(people, population)
     keep = traits.chance("summary", traits.rates.summary) & ~traits.dead & ~traits.near_empty & (traits.security == 0)
-    facts = _facts(traits) if rows is None else _facts_of_rows(rows)
+    facts = _facts(traits, named) if rows is None else _facts_of_rows(rows)
     known = np.flatnonzero(people.index < len(PERSONAS))
     if len(known):
         facts, keep[known] = _with_personas(facts, known, people.index[known]), True
@@ -85,7 +96,9 @@ def subjects(people: People, population: Population, rows: pl.DataFrame | None =
     kept = np.flatnonzero(keep)
     index = people.index[kept]
     chosen = facts[kept].with_columns(_permissions(index, facts["number"].gather(kept), population))
-    chosen = chosen.with_columns(_as_json(chosen["given"]), _as_json(chosen["family"]), _authors(index, chosen))
+    chosen = chosen.with_columns(_authors(index, chosen))
+    if named:
+        chosen = chosen.with_columns(_as_json(chosen["given"]), _as_json(chosen["family"]))
     return Subjects(index, traits.age[kept].astype(np.int64), chosen)
 
 

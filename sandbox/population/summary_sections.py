@@ -96,6 +96,12 @@ class Documents:
         return len(self.where)
 
 
+def flags(where: I64, draws: Draws, rates: Rates) -> tuple[Flags, Flags]:
+    """Whether each document has additional information, and whether entries of it are withheld."""
+    further: Flags = draws.chance("further", where, rates.additional_information)
+    return further, draws.chance("withheld", where, rates.withheld)
+
+
 class Sections:
     """Gathers the sections of a chunk's documents, in order."""
 
@@ -105,10 +111,9 @@ class Sections:
         self._sections = LongTable("scr_summary", "sections")
         self._rows = LongTable("scr_summary", "section_rows")
         self.json: list[pl.Series] = []
-        has = draws.chance("further", documents.where, rates.additional_information)
+        has, self.withheld = flags(documents.where, draws, rates)
         count = 1 + draws.below("further count", documents.where, FURTHER_SLOTS)
         self.further: I64 = np.where(has, count, 0).astype(np.int64)
-        self.withheld: Flags = draws.chance("withheld", documents.where, rates.withheld)
         ending = joined('<p id="SendTime">Summary Sent: ', documents.shown, f"</p>{_CLOSE}")
         self._endings = pl.concat([pl.Series([_CLOSE], dtype=pl.String), ending])
         self._build()

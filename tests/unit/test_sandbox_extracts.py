@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 from sandbox.cli import app
 from sandbox.extracts.events import KINDS, events_of_day
-from sandbox.extracts.extract import extract, population
-from sandbox.extracts.plan import Format, Plan, default_base, parse_base, parse_format
+from sandbox.extracts.extract import extract
+from sandbox.extracts.full import population
+from sandbox.extracts.plan import Format, Plan, default_base, parse_base, parse_format, parse_summaries
 from sandbox.population.numbers import PEOPLE_LIMIT
 from sandbox.population.personas import INVALIDATED, PERSONAS, SUPERSEDED
 from schemas.errors import ConfigurationError, Refused
@@ -273,6 +274,12 @@ def test_plans_are_checked(tmp_path: Path) -> None:
         Plan(tmp_path, 10, 1, -1, BASE)
     with pytest.raises(ConfigurationError, match="base date"):
         Plan(tmp_path, 10, 1, 0, date(2025, 12, 31))
+    with pytest.raises(ConfigurationError, match="parquet only"):
+        Plan(tmp_path, 10, 1, 0, BASE, "ndjson", "headers")
+    with pytest.raises(ConfigurationError, match="changes"):
+        Plan(tmp_path, 10, 1, 1, BASE, changes=11)
+    with pytest.raises(ConfigurationError, match="documents or headers"):
+        parse_summaries("none")
     with pytest.raises(ConfigurationError, match="format"):
         parse_format("csv")
     with pytest.raises(ConfigurationError, match="yyyy-mm-dd"):
@@ -305,11 +312,17 @@ def test_the_commands_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_worker_processes_write_the_same_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.extracts.extract._NDJSON_PEOPLE", 150)
-    alone = extract(plan(tmp_path / "alone", 0, "ndjson", 400))
+@pytest.mark.parametrize("form", ["ndjson", "parquet"])
+def test_worker_processes_write_the_same_parts(form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for sizes in ("_NDJSON", "_PARQUET"):
+        cut = {"patients": (150, 65_536), "documents": (100, 25_000)}
+        monkeypatch.setattr(f"sandbox.extracts.parts.{sizes}", cut)
+    alone = extract(plan(tmp_path / "alone", 0, form, 400))
     monkeypatch.setattr("sandbox.extracts.extract._WORTH_A_PROCESS", 100)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    together = extract(plan(tmp_path / "together", 0, "ndjson", 400))
+    together = extract(plan(tmp_path / "together", 0, form, 400))
     assert alone == together
-    assert len(together[1].files) == 3
+    assert [len(manifest.files) for manifest in together] == [1, 3, 4]
+    for feed in FEEDS:
+        rows = rows_of(plan(tmp_path / "together", 0, form, 400).folder(feed))
+        assert [row["row_no"] for row in rows] == list(range(1, len(rows) + 1))
