@@ -17,6 +17,7 @@ from schemas.errors import Refused
 
 if TYPE_CHECKING:
     from assets.weights.review import Review
+    from search_api.settings import Settings
 
 app = new_app("Match weights: estimate them from the population, review what would change, put a file into force.")
 FileArgument = Annotated[
@@ -25,6 +26,8 @@ FileArgument = Annotated[
 COLUMNS = ("comparison", "level", "bits before", "after", "moved", "true pairs", "random pairs", "")
 # Moves smaller than this are not worth a line.
 LEAST_BITS = 0.005
+# Enough people and questions to see a tenth of a per cent, in minutes.
+QUALITY = ("--patients", "100000", "--queries", "5000", "--dry")
 
 
 @app.command("propose")
@@ -84,7 +87,7 @@ def diff_weights(
     else:
         _show(found, everything=everything)
     if quality:
-        _quality(path, quiet=as_json)
+        _quality(_held(chosen), path, quiet=as_json)
 
 
 @app.command("adopt")
@@ -145,7 +148,15 @@ def _document(found: Review) -> dict[str, Any]:
     return {"version": found.version, "before": found.before, "levels": levels, "other": list(found.other)}
 
 
-def _quality(path: Path, *, quiet: bool) -> None:
+def _held(chosen: Settings) -> Path | None:
+    """The file in force, None for the shipped one."""
+    from search_api.weights_in_force import adopted_path
+
+    adopted = adopted_path(chosen)
+    return chosen.weights or (adopted if adopted.is_file() else None)
+
+
+def _quality(held: Path | None, path: Path, *, quiet: bool) -> None:
     """Both files through the match-quality suite, one after the other; it prints its own table."""
     source = Path(__file__).resolve().parents[1]
     if not (source / "tests" / "performance" / "quality").is_dir():
@@ -153,10 +164,10 @@ def _quality(path: Path, *, quiet: bool) -> None:
             "The match-quality suite is not here: it is part of the source, not of the installed product.",
             remedy="Run ncrs weights diff --quality from a source checkout.",
         )
-    for name, weights in (("before", None), ("after", path)):
+    for name, weights in (("before", held), ("after", path)):
         say(f"Match quality {name}:")
         more = ["--weights", str(weights.resolve())] if weights else []
-        command = [sys.executable, "-m", "tests.performance.quality", "--rivals", "ours", "--dry", *more]
+        command = [sys.executable, "-m", "tests.performance.quality", "--rivals", "ours", *QUALITY, *more]
         done = subprocess.run(command, cwd=source, check=False, stdout=sys.stderr if quiet else None)  # noqa: S603
         if done.returncode not in (0, 1):
             raise Refused(f"The match-quality suite ended with {done.returncode}.", remedy="Run it by itself.")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from search_api.matching.weights import Weights
 from tests.performance import way
 from tests.performance.figures import Figure, stored
 from tests.performance.place import bench_home
@@ -33,6 +34,9 @@ def main() -> None:
     """Measure, keep, compare; the exit code tells whether anything got worse."""
     options = _options()
     rivals = dict(_rivals(options.rivals.split(",")))
+    for held in rivals.values():
+        if isinstance(held, Ours) and options.weights is not None:
+            held.matcher = held.matcher.under(Weights.load(options.weights))
     old = stored()
     measured: list[Figure] = []
     instead: list[str] = []
@@ -65,6 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rivals", default=",".join(RIVALS), help=f"which of {', '.join(RIVALS)}")
     parser.add_argument("--sets", default=",".join(measures.SETS), help=f"which of {', '.join(measures.SETS)}")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--weights", type=Path, help="weights of ours; without, the shipped ones")
     parser.add_argument("--dry", action="store_true", help="print and compare; write nothing")
     options = parser.parse_args()
     for chosen, known in ((options.rivals, RIVALS), (options.sets, measures.SETS)):

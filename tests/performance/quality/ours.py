@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -25,6 +25,7 @@ from search_api.index.frequencies import Frequencies
 from search_api.index.provider import CandidateSet, IndexReader, KeyQuery, SearchDocument
 from search_api.matching.matcher import Matcher
 from search_api.matching.questions import Grade, Question
+from search_api.matching.weights import FrequencyRule
 from tests.lib.index import at
 from tests.performance.quality.cases import MOST, Query, Ranked
 
@@ -109,7 +110,7 @@ class Ours:
         """Build and open an index of these people in a folder of its own."""
         self.close()
         self._folder = Path(mkdtemp(prefix="ncrs-quality-"))
-        frequencies, suspects = _built(people, self._folder / "index")
+        frequencies, suspects = _built(people, self._folder / "index", self.matcher.weights.frequency)
         reader = EmbeddedEngine().open(at(self._folder / "index"))
         self._frequencies = crowding.counted(frequencies, suspects, reader, crowding.floor_of(KEY_CAP))
         self._reader = Recording(reader)
@@ -141,9 +142,9 @@ class Ours:
         self._reader = self._folder = None
 
 
-def _built(people: pl.DataFrame, folder: Path) -> tuple[Frequencies, list[str]]:
+def _built(people: pl.DataFrame, folder: Path, rule: FrequencyRule) -> tuple[Frequencies, list[str]]:
     """The index, its frequencies, and keys that may be crowded."""
-    frequencies = Frequencies.build([people])
+    frequencies = replace(Frequencies.build([people]), rule=rule)
     watch = crowding.CrowdCounter(crowding.floor_of(KEY_CAP))
     writer = EmbeddedEngine().create(at(folder))
     suspects: list[str] = []
