@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from pipelines.cli_status import current_generation
 from pipelines.instance import ROOT
 from schemas.errors import PermanentFault
+from schemas.feeds import PDS_PATIENT
 from schemas.generation import REPLICA_NAME
 from schemas.identifiers import format_nhs_number
 from search_api.settings import Settings
@@ -27,7 +28,10 @@ SHORTEST = 6
 LOOKED_AT = 400
 TRIED = 25
 _ISO_DATE = len("2000-01-31")
-_LOWEST = "SELECT nhs_number, record FROM replica__pds_patient ORDER BY nhs_number LIMIT ?"
+_LOWEST = (
+    "SELECT nhs_number, unpack_pds_patient(record) FROM "
+    "(SELECT nhs_number, record FROM replica__pds_patient ORDER BY nhs_number LIMIT ?)"
+)
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,14 @@ def _people(settings: Settings) -> Iterator[Person]:
     """People of the replica, lowest number first, whose name and birth date suit the trial."""
     import orjson
 
-    from search_api import db
+    from search_api import db, packed
 
     manifest = current_generation(settings)
     if manifest is None:
         return
     connection = db.open_reader(settings.generations_folder / manifest.generation / REPLICA_NAME, 1.0)
     try:
+        packed.install(connection, PDS_PATIENT.name)
         rows = db.rows(connection, _LOWEST, [LOOKED_AT])
     finally:
         connection.close()

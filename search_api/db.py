@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ _NO_EXTENSIONS = {"autoinstall_known_extensions": "false", "autoload_known_exten
 _LOCKED = {"max_temp_directory_size": "0KB", "enable_external_access": "false", "lock_configuration": "true"}
 
 
+# What a read of one row by its number gains from: the plan of such a query costs more than its answer.
+_POINT_READS = frozenset({"filter_pushdown", "unused_columns"})
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a building connection may use. ``temporary`` is a folder for spilling, made when needed."""
@@ -43,7 +48,9 @@ class Limits:
 def open_reader(path: Path, memory_gb: float) -> Connection:
     """A finished file, read only, alone: no other file, no extension, no change of settings.
 
-    One thread per query: a point read is faster without hand-over, and requests run side by side.
+    One thread per query: a point read is faster without hand-over, and requests run side by side. Only what a
+    point read gains from is left on of the optimiser: the rest takes half the time of one (docs/decisions/0021),
+    so whoever joins or reads many rows opens the file otherwise.
     Raises GenerationError when the file is missing, damaged or of an unknown version.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -51,11 +58,51 @@ def open_reader(path: Path, memory_gb: float) -> Connection:
         **_LOCKED,
         "memory_limit": f"{memory_gb}GB",
         "threads": 1,
+        "disabled_optimizers": _disabled(),
     }
     try:
         return duckdb.connect(str(path), read_only=True, config=settings)
     except DatabaseError as error:
         raise _unreadable(path, error) from None
+
+
+def open_scan(path: Path, memory_gb: float, threads: int) -> Connection:
+    """A finished file, read only, for whoever reads all of it or joins: the whole optimiser, several threads.
+
+    Raises GenerationError when the file is missing, damaged or of an unknown version.
+    """
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        **_NO_EXTENSIONS,
+        **_LOCKED,
+        "memory_limit": f"{memory_gb}GB",
+        "threads": threads,
+    }
+    try:
+        return duckdb.connect(str(path), read_only=True, config=settings)
+    except DatabaseError as error:
+        raise _unreadable(path, error) from None
+
+
+@cache
+def _disabled() -> str:
+    with duckdb.connect() as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()]
+    return ",".join(sorted(set(names) - _POINT_READS))
+
+
+class Queries:
+    """The queries of one cursor, each parsed once. For one thread; ``cursor`` is closed by who made it."""
+
+    def __init__(self, cursor: Connection) -> None:
+        self._cursor = cursor
+        self._parsed: dict[str, duckdb.Statement] = {}
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Every row of one statement; ``sql`` is one of few, for each is kept."""
+        statement = self._parsed.get(sql)
+        if statement is None:
+            statement = self._parsed[sql] = self._cursor.extract_statements(sql)[0]
+        return list(self._cursor.execute(statement, list(values)).fetchall())
 
 
 @contextmanager

@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
 from assets.files import copy_checked, remove_folder
+from assets.index.fold import Recipe, suspects
 from assets.index.frames import changed_frames, count_people, document_frames, name_frames, processes_for
 from assets.index.records import build_records
 from assets.progress import counted
@@ -28,6 +30,7 @@ from schemas.generation import FREQUENCIES_NAME, IndexState
 from search_api import db
 from search_api import generation_files as files
 from search_api.cluster.records_writer import RecordsStore
+from search_api.index import crowding
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import BulkEngine, IndexEngine, IndexPlace, SearchDocument
@@ -35,6 +38,7 @@ from search_api.matching.weights import FrequencyRule, Weights
 from search_api.settings import Settings
 
 COUNTING, WRITING = "Counting names", "Writing the search index"
+WATCHING = "Looking for crowded keys"
 _DELETE_ROWS = 10_000
 # The replica is only read through here; memory is for the processes that make documents.
 _DATABASE_GB = 1.0
@@ -116,23 +120,41 @@ def document_stream(
 
 
 def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> int:
+    """Names counted, every document written, crowded keys counted."""
     people = count_people(connection)
     counts = Frequencies.build(counted(COUNTING, name_frames(connection), people))
     frequencies = replace(counts, rule=frequency_rule(place))
     frequencies.save(place.generation / FREQUENCIES_NAME)
-    processes = processes_for(connection, site.settings)
-    at = index_place(site.engine, place)
-    if processes > 1 and isinstance(site.engine, BulkEngine):
-        shown = site.settings.show_very_restricted
-        bulk = site.engine.bulk(at, frequencies, show_very_restricted=shown, processes=processes)
-        for frame in counted(WRITING, document_frames(connection), people):
-            bulk.add_frame(frame)
-        return bulk.commit()
-    writer = site.engine.create(at)
-    frames = counted(WRITING, document_frames(connection), people)
-    written = writer.add(document_stream(site.settings, frames, frequencies))
-    writer.commit()
+    recipe = Recipe(frequencies, site.settings.show_very_restricted, crowding.floor_of(site.settings.key_cap))
+    written, found = _filled(site, place, connection, recipe)
+    if found is None:
+        frames = counted(WATCHING, document_frames(connection), people)
+        found = suspects(frames, recipe, processes_for(connection, site.settings))
+    with closing(site.engine.open(index_place(site.engine, place))) as reader:
+        whole = crowding.counted(frequencies, found, reader, recipe.floor)
+    whole.save(place.generation / FREQUENCIES_NAME)
     return written
+
+
+def _filled(
+    site: IndexSite, place: Workspace, connection: db.Connection, recipe: Recipe
+) -> tuple[int, frozenset[str] | None]:
+    """A new index of everybody: documents, and keys that may be crowded if every document was watched."""
+    processes, at = processes_for(connection, site.settings), index_place(site.engine, place)
+    frames = counted(WRITING, document_frames(connection), count_people(connection))
+    if processes > 1 and isinstance(site.engine, BulkEngine):
+        shown, floor = recipe.show_very_restricted, recipe.floor
+        bulk = site.engine.bulk(
+            at, recipe.frequencies, show_very_restricted=shown, processes=processes, floor=floor
+        )  # fmt: skip
+        for frame in frames:
+            bulk.add_frame(frame)
+        return bulk.commit(), bulk.suspects
+    writer, counter = site.engine.create(at), crowding.CrowdCounter(recipe.floor)
+    batches = counter.watch(document_stream(site.settings, frames, recipe.frequencies))
+    written = writer.add(chain.from_iterable(batches))
+    writer.commit()
+    return written, frozenset(counter.take())
 
 
 def _branch(site: IndexSite, place: Workspace, connection: db.Connection) -> int:

@@ -1,115 +1,54 @@
-"""Fingerprints of every document, made anew from frames of the replica and summed.
+"""Keys that may be crowded, of everybody, found by making all keys anew.
 
-Belongs here: the count and the checksum that an index ought to have, with several processes for
-many people, and on the way the keys that may be crowded. Does not belong here: comparing them
-(``reconcile.py``), what is crowded (``search_api/index/crowding.py``).
+Belongs here: the pass over frames of the replica, with several processes for many people. Does not belong
+here: what is crowded (``search_api/index/crowding.py``). Used where not every document was watched while the
+index was filled (``build.py``).
 """
 
 from __future__ import annotations
 
-import multiprocessing
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
-from search_api.index.crowding import CrowdCounter
+from search_api.index.crowding import Watch
 from search_api.index.documents import slices
 from search_api.index.frequencies import Frequencies
 from search_api.index.keying import keys
 from search_api.index.memo import Memos
-from search_api.index.provider import checksum_of
-from search_api.index.workers import end_with_parent
-
-_WAITING_FRAMES = 2
-
-
-@dataclass(frozen=True)
-class Folded:
-    """Documents, the checksum over their fingerprints, and keys that may be crowded where they were watched.
-
-    The last hold parts of patients' values, and which of the rare ones are among them differs from time to time.
-    """
-
-    documents: int
-    checksum: str
-    suspects: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+from search_api.index.workers import Workers
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What documents are made with, besides a frame; from ``floor`` on keys are crowded, 0 watches none."""
+    """What documents are made with, besides a frame; from ``floor`` on keys are crowded."""
 
     frequencies: Frequencies
     show_very_restricted: bool
-    floor: int = 0
+    floor: int
 
 
-class Part(NamedTuple):
-    """What one frame comes to."""
-
-    documents: int
-    total: int
-    suspects: list[str]
-
-
-class FrameFold:
-    """Folds frames in one process of ``parts``."""
-
-    def __init__(self, recipe: Recipe, parts: int) -> None:
-        self._shown = recipe.show_very_restricted
-        self._memos = Memos(recipe.frequencies)
-        self._crowd = CrowdCounter(recipe.floor, parts) if recipe.floor else None
-
-    def part(self, frame: pl.DataFrame) -> Part:
-        """Documents of one frame, the sum of their fingerprints, and keys that have come under suspicion."""
-        count = total = 0
-        for made in slices(frame, self._memos, show_very_restricted=self._shown):
-            count += len(made.numbers)
-            total += sum(made.fingerprints)
-            if self._crowd:
-                found = keys(made.parts, len(made.numbers))
-                self._crowd.count(found.explode(keep_nulls=False, empty_as_null=False))
-        return Part(count, total, self._crowd.take() if self._crowd else [])
-
-
-def fold(frames: Iterable[pl.DataFrame], recipe: Recipe, processes: int) -> Folded:
-    """Count and checksum of the documents of these frames; one process means this one."""
-    parts = list(_fold_here(frames, recipe) if processes <= 1 else _fold_beside(frames, recipe, processes))
-    suspects = frozenset(key for part in parts for key in part.suspects)
-    return Folded(sum(part.documents for part in parts), checksum_of(part.total for part in parts), suspects)
-
-
-def _fold_here(frames: Iterable[pl.DataFrame], recipe: Recipe) -> Iterator[Part]:
-    here = FrameFold(recipe, 1)
+def suspects(frames: Iterable[pl.DataFrame], recipe: Recipe, processes: int) -> frozenset[str]:
+    """Keys of these frames that may be crowded; one process means this one. They hold parts of patients' values."""
+    if processes <= 1:
+        waiting = iter(frames)
+        return frozenset(_watch((recipe, 1), lambda: next(waiting, None)))
+    workers = Workers(_watch, [(recipe, processes)] * processes)
     for frame in frames:
-        yield here.part(frame)
+        workers.hand(frame)
+    return frozenset(key for found in workers.finish() for key in found)
 
 
-def _fold_beside(frames: Iterable[pl.DataFrame], recipe: Recipe, processes: int) -> Iterator[Part]:
-    """Frames are handed out a few ahead only, so that memory does not grow with the population."""
-    context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[Part]] = deque()
-    with ProcessPoolExecutor(processes, context, initializer=_prepare, initargs=(recipe, processes)) as pool:
-        for frame in frames:
-            waiting.append(pool.submit(_fold_prepared, frame))
-            while len(waiting) >= processes + _WAITING_FRAMES:
-                yield waiting.popleft().result()
-        for future in waiting:
-            yield future.result()
-
-
-_prepared: list[FrameFold] = []
-
-
-def _prepare(recipe: Recipe, parts: int) -> None:
-    """In a worker: keep the recipe, which is large, instead of sending it with each frame."""
-    end_with_parent()
-    _prepared[:] = [FrameFold(recipe, parts)]
-
-
-def _fold_prepared(frame: pl.DataFrame) -> Part:
-    return _prepared[0].part(frame)
+def _watch(job: tuple[Recipe, int], next_frame: Callable[[], Any]) -> list[str]:
+    """Body of a process of so many: make the keys of frames until None comes."""
+    recipe, parts = job
+    counter = Watch(recipe.floor, parts).counter()
+    memos = Memos(recipe.frequencies)
+    if counter is None:
+        return []
+    while (frame := next_frame()) is not None:
+        for made in slices(frame, memos, show_very_restricted=recipe.show_very_restricted):
+            counter.count(keys(made.parts, len(made.numbers)).explode(keep_nulls=False, empty_as_null=False))
+    return counter.take()

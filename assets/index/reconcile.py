@@ -1,13 +1,17 @@
 """Reconciling: replica and index of one generation hold the same people, with the same values.
 
-Belongs here: the comparison (promises.md R8), and keeping the crowded keys of an index built from
-nothing, which come to light in the same pass (``search_api/index/crowding.py``). Does not belong here:
-repairing, publishing.
+Belongs here: the comparison (promises.md R8). Does not belong here: making every document anew
+(``deep.py``), repairing, publishing.
 
-Three comparisons, 0 differences allowed: documents counted in the replica and in the index; the
-checksum of fingerprints, made anew from every row of the replica, against the index's; and a sample
-of documents field by field, with invalidated numbers that must not be found. Where a cluster holds the
-records as well, their number and checksum besides.
+Three comparisons, 0 differences allowed: documents counted in the replica and in the index; the sum of
+the hashes of the replica's rows against the sum of those that the documents carry; and a sample of
+documents made anew and compared field by field, with invalidated numbers that must not be found, and
+with rows that must say, unpacked, what they said when they were packed. Where a cluster holds the records
+as well, their number and checksum besides.
+
+The sums show that each document was made of a row that the replica has now, none missing, none twice,
+none left over from before. They do not show that it was made well: for that are the sample, the hashes of
+the files, the tests, and ``ncrs verify --deep`` (docs/decisions/0022).
 """
 
 from __future__ import annotations
@@ -16,29 +20,25 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from assets.index.build import IndexSite, document_stream, frequencies_of, index_place
-from assets.index.fold import Folded, Recipe, fold
-from assets.index.frames import count_people, document_frames, frame_of, processes_for
+from assets.index.frames import expected, frame_of
 from assets.index.records import COMPARISONS as RECORDS_COMPARISONS
 from assets.index.records import NONE_COMPARED, ComparedRecords, compare_records
-from assets.progress import counted
 from assets.replica.adoption import unfit
-from assets.replica.tables import INVALIDATED, PATIENT_TABLE
+from assets.replica.checksums import misprinted
+from assets.replica.tables import INVALIDATED, PATIENT, PATIENT_TABLE
 from assets.replica.workspace import Workspace
 from schemas.errors import ReconcileError, Refused
-from schemas.generation import FREQUENCIES_NAME
 from search_api import db
-from search_api.index import crowding
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import IndexReader, SearchDocument
 
-COMPARING = "Comparing index and replica"
 SAMPLE = 1_000
 COUNTED, FINGERPRINTS = "documents_counted", "fingerprints_equal"
 SAMPLED, ABSENT = "sampled_documents_equal", "invalidated_people_absent"
 COMPARISONS = {
     COUNTED: "As many documents in the index as the replica has people to be found.",
-    FINGERPRINTS: "Checksum over the fingerprints of every document, made anew from the replica.",
-    SAMPLED: "1,000 sampled documents are equal, field by field.",
+    FINGERPRINTS: "Each document carries the hash of a row that the replica has; their sums are equal.",
+    SAMPLED: "1,000 sampled documents, made anew, are equal field by field, and their rows are as they were packed.",
     ABSENT: "Up to 1,000 sampled invalidated people are not in the index.",
     **RECORDS_COMPARISONS,
 }
@@ -74,21 +74,19 @@ def reconcile(site: IndexSite, place: Workspace) -> Reconciled:
     if state.index is None:
         raise Refused(f"Build {place.build_id} has no index yet.", remedy="Materialise the index asset first.")
     with (
-        closing(db.open_reader(place.replica, site.settings.serve_memory_gb)) as connection,
+        closing(_scan(site, place)) as connection,
         closing(site.engine.open(index_place(site.engine, place))) as reader,
     ):
-        sides = Sides(site, connection, reader, frequencies_of(place))
-        floor = crowding.floor_of(site.settings.key_cap) if state.plan.fresh_index else 0
-        folded = _folded(sides, floor)
-        found = _compared(sides, folded, seed=state.plan.number)
+        found = compare(site, connection, reader, frequencies_of(place), seed=state.plan.number)
         records = compare_records(site.records, connection, state) if site.records else NONE_COMPARED
         found = replace(found, records=records, differences=(*found.differences, *records.differences))
-        if floor and not found.differences:
-            whole = crowding.counted(sides.frequencies, folded.suspects, reader, floor)
-            whole.save(place.generation / FREQUENCIES_NAME)
     done = state.model_copy(update={"reconciled": not found.differences})
     place.save(unfit(done) if found.differences else done)
     return found
+
+
+def _scan(site: IndexSite, place: Workspace) -> db.Connection:
+    return db.open_scan(place.replica, site.settings.build_memory_gb, site.settings.build_threads)
 
 
 def require_equal(found: Reconciled) -> None:
@@ -105,32 +103,20 @@ def compare(
 ) -> Reconciled:
     """The three comparisons; ``seed`` chooses the sample."""
     sides = Sides(site, connection, reader, frequencies)
-    return _compared(sides, _folded(sides, 0), seed=seed)
-
-
-def _folded(sides: Sides, floor: int) -> Folded:
-    """The whole replica; with a floor also keys that may be crowded."""
-    settings, connection = sides.site.settings, sides.connection
-    recipe = Recipe(sides.frequencies, settings.show_very_restricted, floor)
-    frames = counted(COMPARING, document_frames(connection), count_people(connection))
-    return fold(frames, recipe, processes_for(connection, settings))
-
-
-def _compared(sides: Sides, folded: Folded, *, seed: int) -> Reconciled:
-    connection, reader = sides.connection, sides.reader
+    documents, checksum = expected(connection, show_very_restricted=site.settings.show_very_restricted)
     index_checksum = reader.checksum()
     sample = _sample(connection, seed, f"security <> '{INVALIDATED}'")
     absent = _sample(connection, seed, f"security = '{INVALIDATED}'")
     pairs = (
-        (COUNTED, folded.documents == reader.count()),
-        (FINGERPRINTS, folded.checksum == index_checksum),
-        (SAMPLED, _same_fields(sides, sample)),
+        (COUNTED, documents == reader.count()),
+        (FINGERPRINTS, checksum == index_checksum),
+        (SAMPLED, _same_fields(sides, sample) and not _misprinted(connection, sample)),
         (ABSENT, not reader.find(absent)),
     )
     return Reconciled(
-        replica_documents=folded.documents,
+        replica_documents=documents,
         index_documents=reader.count(),
-        replica_checksum=folded.checksum,
+        replica_checksum=checksum,
         index_checksum=index_checksum,
         sampled=len(sample),
         absent_sampled=len(absent),
@@ -145,6 +131,11 @@ def _sample(connection: db.Connection, seed: int, condition: str) -> list[int]:
         [seed],
     )
     return [row[0] for row in found]
+
+
+def _misprinted(connection: db.Connection, sample: list[int]) -> int:
+    listed = ", ".join(str(int(number)) for number in sample) or "NULL"
+    return misprinted(connection, PATIENT, f"nhs_number IN ({listed})")
 
 
 def _same_fields(sides: Sides, sample: list[int]) -> bool:

@@ -110,7 +110,7 @@ def _attempt(name: str, check: Callable[[], Check]) -> Check:
 
 def _tables(stores: Stores, manifest: GenerationManifest) -> Check:
     path = stores.generations / manifest.generation / REPLICA_NAME
-    with closing(db.open_reader(path, memory_gb=2.0)) as connection:
+    with closing(db.open_scan(path, 2.0, threads=2)) as connection:
         wrong = [table.table for table in manifest.tables if table_state(connection, table.table) != table]
     text = f"differ: {', '.join(wrong)}" if wrong else f"{len(manifest.tables)} tables, rows and checksums equal"
     return Check("tables", not wrong, text)

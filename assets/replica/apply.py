@@ -22,8 +22,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from assets.replica import dictionary
 from assets.replica.plan import Step
-from assets.replica.tables import CHANGED_TABLE, PATIENT_TABLE, TOMBSTONE_TABLE, TableSpec
+from assets.replica.tables import CHANGED_TABLE, PATIENT_TABLE, TOMBSTONE_TABLE, TableSpec, parquet
 from schemas.errors import PermanentFault
 from search_api import db
 from search_api.ops.ledger import RELEASED_SUFFIX
@@ -44,6 +45,7 @@ def apply_extract(
     """
     if not complete(connection, step, parts):
         return dict.fromkeys(_OUTCOMES, 0)
+    dictionary.ensure(connection, spec, parts)
     with db.transaction(connection):
         _incoming(connection, spec, parts)
         _verdict(connection, spec, step)
@@ -68,11 +70,6 @@ def complete(connection: db.Connection, step: Step, parts: Sequence[Path]) -> bo
             remedy="Restore the validated folder from backup, or validate the landed extract again.",
         )
     return found > 0
-
-
-def parquet(parts: Sequence[Path]) -> str:
-    """SQL that reads these files as one table."""
-    return "read_parquet([" + ", ".join(db.literal(str(path)) for path in parts) + "])"
 
 
 def _incoming(connection: db.Connection, spec: TableSpec, parts: Sequence[Path]) -> None:
@@ -180,9 +177,11 @@ def _insert(connection: db.Connection, spec: TableSpec, step: Step, parts: Seque
     kept = db.number(connection, f"SELECT count(*) FROM verdict WHERE outcome IN {_KEPT}")
     chosen = f"WHERE row_no IN (SELECT row_no FROM verdict WHERE outcome IN {_KEPT})" if kept < step.rows else ""
     made = ", ".join(f'{expression} AS "{name}"' for name, expression in spec.made.items())
+    stored = ", ".join(f'{spec.stored(name)} AS "{name}"' for name in spec.names if name != "print")
     connection.execute(
         f'INSERT INTO "{spec.table}" BY NAME '
-        f"SELECT {made}, recorded_at, {_provenance(step)}, row_no FROM {parquet(parts)} {chosen}"
+        f"SELECT {stored}, {spec.print_of(spec.said)} AS print FROM "
+        f"(SELECT {made}, recorded_at, {_provenance(step)}, row_no FROM {parquet(parts)} {chosen})"
     )
 
 

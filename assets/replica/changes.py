@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from assets.replica.apply import complete, parquet
+from assets.replica.apply import complete
 from assets.replica.plan import Step
-from assets.replica.tables import CHANGE_TABLE
+from assets.replica.tables import CHANGE_TABLE, parquet
 from search_api import db
 
 SUPERSEDED, INVALID = "superseded", "invalidated"

@@ -3,16 +3,18 @@
 Belongs here: the one query that makes a table's checksum. Does not belong here: comparing them.
 
 ``bit_xor(hash(columns))`` does not depend on the order of rows; provenance is left out
-(``tables.py``). The hash is DuckDB's, steady for one version of it, which requirements.lock pins.
+(``tables.py``). Of records the hash made before they were packed is taken; that the packed record still
+says the same is what ``misprinted`` counts. The hash is DuckDB's, steady for one version of it, which
+requirements.lock pins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from assets.replica.tables import CONTENT
+from assets.replica.tables import CONTENT, TableSpec
 from schemas.generation import TableState
-from search_api import db
+from search_api import db, packed
 
 
 def table_state(connection: db.Connection, table: str) -> TableState:
@@ -25,3 +27,10 @@ def table_state(connection: db.Connection, table: str) -> TableState:
 def table_states(connection: db.Connection, tables: Iterable[str] = tuple(CONTENT)) -> tuple[TableState, ...]:
     """The states of several tables, in their order."""
     return tuple(table_state(connection, table) for table in tables)
+
+
+def misprinted(connection: db.Connection, spec: TableSpec, where: str = "true") -> int:
+    """How many rows do not say, once unpacked, what they said when they were packed."""
+    packed.install(connection, spec.feed)
+    said = spec.print_of([spec.told(name) for name in spec.said])
+    return db.number(connection, f'SELECT count(*) FROM "{spec.table}" WHERE ({where}) AND print <> {said}')

@@ -6,13 +6,19 @@ Belongs here: names, types and SQL expressions. Does not belong here: applying e
 ``source, position, sequence, row_no`` and ``recorded_at`` are provenance: they say where a record
 came from and are not part of the content checksum, because a full and a delta that say the same
 give the same replica. Personal data of an invalidated patient (REDACTED) is left out on the way in.
+
+``print`` is the hash of what a row says, made of the texts before they are packed. It is the row's part
+in the table's checksum, and the search document made of the row carries it (docs/decisions/0022).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from schemas.feeds import PDS_NUMBER_CHANGE, PDS_PATIENT, SCR_SUMMARY
+from search_api import db, packed
 
 PATIENT_TABLE = "replica__pds_patient"
 CHANGE_TABLE = "replica__pds_number_change"
@@ -22,6 +28,8 @@ TOMBSTONE_TABLE = "replica__tombstone"
 CHANGED_TABLE = "build__changed"
 
 INVALIDATED = "REDACTED"
+# What is packed already the database need not try to make smaller; and it is read faster as it is.
+PACKED_KIND = "BLOB USING COMPRESSION uncompressed"
 
 _PROVENANCE = (
     ("recorded_at", "TIMESTAMPTZ"),
@@ -42,6 +50,11 @@ def marker_json(version: str) -> str:
     return f"to_json({{'version_id': {version}, 'security': '{INVALIDATED}'}})::VARCHAR"
 
 
+def parquet(parts: Sequence[Path]) -> str:
+    """SQL that reads these files as one table."""
+    return "read_parquet([" + ", ".join(db.literal(str(path)) for path in parts) + "])"
+
+
 def _unless_invalidated(expression: str) -> str:
     return f"CASE WHEN security = '{INVALIDATED}' THEN NULL ELSE {expression} END"
 
@@ -51,8 +64,8 @@ class TableSpec:
     """One record table. ``key`` is unique: the record's own number as the source sent it.
 
     ``made`` maps each own column to SQL over the validated parquet; provenance is added by
-    ``apply.py``. ``content`` are the columns of the checksum. ``version`` is the column that orders
-    records, if the feed has one.
+    ``apply.py``. ``said`` are the columns whose hash is ``print``, ``packed`` those kept packed, and
+    ``content`` the columns of the checksum. ``version`` is the column that orders records, if the feed has one.
     """
 
     feed: str
@@ -62,6 +75,20 @@ class TableSpec:
     columns: tuple[tuple[str, str], ...]
     made: dict[str, str]
     content: tuple[str, ...]
+    said: tuple[str, ...] = ()
+    packed: tuple[str, ...] = ()
+
+    def stored(self, name: str) -> str:
+        """SQL for a column as it is kept, over the columns as they are made."""
+        return f'{packed.pack_name(self.feed)}("{name}")' if name in self.packed else f'"{name}"'
+
+    def told(self, name: str) -> str:
+        """SQL for a column as it was made, over the columns as they are kept."""
+        return f'{packed.unpack_name(self.feed)}("{name}")' if name in self.packed else f'"{name}"'
+
+    def print_of(self, columns: Sequence[str]) -> str:
+        """SQL for the 63-bit hash of what a row says; ``columns`` is SQL for the columns of ``said``."""
+        return f"CAST(hash({', '.join(columns)}) >> 1 AS BIGINT)"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,8 +117,9 @@ PATIENT = TableSpec(
         ("deceased", "VARCHAR"),
         ("gp_code", "VARCHAR"),
         *_PROVENANCE,
-        ("record", "VARCHAR"),
-        ("related", "VARCHAR"),
+        ("print", "BIGINT"),
+        ("record", PACKED_KIND),
+        ("related", PACKED_KIND),
     ),
     made={
         "nhs_number": "CAST(nhs_number AS BIGINT)",
@@ -105,17 +133,9 @@ PATIENT = TableSpec(
         f"ELSE {record_json(_PATIENT_RECORD)} END",
         "related": _unless_invalidated("to_json(related_persons)::VARCHAR"),
     },
-    content=(
-        "nhs_number",
-        "version_id",
-        "security",
-        "gender",
-        "birth_date",
-        "deceased",
-        "gp_code",
-        "record",
-        "related",
-    ),
+    content=("nhs_number", "print"),
+    said=("nhs_number", "version_id", "security", "gender", "birth_date", "deceased", "gp_code", "record", "related"),
+    packed=("record", "related"),
 )
 
 SUMMARY = TableSpec(
@@ -126,21 +146,18 @@ SUMMARY = TableSpec(
     columns=(
         ("sent_number", "BIGINT"),
         ("nhs_number", "BIGINT"),
-        ("scr_uuid", "VARCHAR"),
-        ("created", "VARCHAR"),
-        ("permission", "VARCHAR"),
         *_PROVENANCE,
-        ("record", "VARCHAR"),
+        ("print", "BIGINT"),
+        ("record", PACKED_KIND),
     ),
     made={
         "sent_number": "CAST(nhs_number AS BIGINT)",
         "nhs_number": "CAST(nhs_number AS BIGINT)",
-        "scr_uuid": "scr_uuid",
-        "created": "created",
-        "permission": "permission",
         "record": record_json(SCR_SUMMARY.columns),
     },
-    content=("sent_number", "nhs_number", "record"),
+    content=("sent_number", "nhs_number", "print"),
+    said=("sent_number", "record"),
+    packed=("record",),
 )
 
 RECORD_TABLES = {spec.feed: spec for spec in (PATIENT, SUMMARY)}
@@ -178,11 +195,12 @@ CREATE = (
     SUMMARY.ddl(WAITING_TABLE),
     TOMBSTONE.ddl(TOMBSTONE_TABLE),
     f'CREATE TABLE IF NOT EXISTS "{CHANGED_TABLE}" (nhs_number BIGINT)',
+    packed.CREATE,
 )
-# Made after the first load: filling an indexed table row by row is slower than indexing a full one.
+# One a table: an index costs 33 bytes a row, and all of it is written anew with each delta. That no key is
+# there twice follows from how extracts are applied. Made after the first load: filling an indexed table row by row is slower than indexing a full one.
 INDEXES = (
     f'CREATE UNIQUE INDEX IF NOT EXISTS one_patient ON "{PATIENT_TABLE}" (nhs_number)',
     f'CREATE UNIQUE INDEX IF NOT EXISTS one_change ON "{CHANGE_TABLE}" ("old")',
-    f'CREATE UNIQUE INDEX IF NOT EXISTS one_summary ON "{SUMMARY_TABLE}" (sent_number)',
     f'CREATE INDEX IF NOT EXISTS summary_of ON "{SUMMARY_TABLE}" (nhs_number)',
 )

@@ -15,16 +15,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_api import db
+from schemas.feeds import PDS_PATIENT, SCR_SUMMARY
+from search_api import db, packed
 from search_api.cluster import records_form as form
 from search_api.cluster.records_form import COUNTED, TABLES, Document
 
 _ROWS = 10_000
 _BASE = "records_base"
+_UNPACK = {form.PATIENT: packed.unpack_name(PDS_PATIENT.name), form.SUMMARY: packed.unpack_name(SCR_SUMMARY.name)}
 _COLUMNS = {
-    form.PATIENT: ("nhs_number", "version_id", "security", "record", "related"),
+    form.PATIENT: (
+        "nhs_number",
+        "version_id",
+        "security",
+        f"{_UNPACK[form.PATIENT]}(record)",
+        f"{_UNPACK[form.PATIENT]}(related)",
+    ),
     form.CHANGE: ("old", "new", "change_type"),
-    form.SUMMARY: ("sent_number", "nhs_number", "record"),
+    form.SUMMARY: ("sent_number", "nhs_number", f"{_UNPACK[form.SUMMARY]}(record)"),
+}
+# What is compared: of records the hash that was made before they were packed.
+_COMPARED = {
+    form.PATIENT: ("nhs_number", "print"),
+    form.CHANGE: _COLUMNS[form.CHANGE],
+    form.SUMMARY: ("sent_number", "nhs_number", "print"),
 }
 # Those of several summaries of one number that are not the newest, by the rule of ``replica.py``.
 _OLDER = """
@@ -46,6 +60,7 @@ _CHANGED = """
 
 def documents(connection: db.Connection) -> Iterator[Document]:
     """Every record of a settled replica. Read to the end before the connection is used again."""
+    _install(connection)
     older = _older(connection, _table(form.SUMMARY))
     for kind in TABLES:
         query = f"SELECT {_listed(_COLUMNS[kind])} FROM {_table(kind)}"  # noqa: S608 - names of ours
@@ -97,6 +112,7 @@ def difference(connection: db.Connection) -> Difference:
     A document whose content stayed can still have another id: it was the newest summary of its owner, or has
     become it.
     """
+    _install(connection)
     was_older, older = _older(connection, _base(form.SUMMARY)), _older(connection, _table(form.SUMMARY))
     keys = {kind: _changed(connection, kind) for kind in TABLES}
     keys[form.SUMMARY] = sorted({*keys[form.SUMMARY], *(was_older ^ older)})
@@ -107,7 +123,7 @@ def difference(connection: db.Connection) -> Difference:
 
 def _changed(connection: db.Connection, kind: str) -> list[int]:
     """Keys whose rows are not the same in both, in ascending order."""
-    columns = _COLUMNS[kind]
+    columns = _COMPARED[kind]
     query = _CHANGED.format(
         key=f'"{columns[0]}"', columns=_listed(columns), new=_table(kind), base=_base(kind)
     )  # fmt: skip
@@ -134,6 +150,12 @@ def _document(kind: str, row: tuple[Any, ...], older: set[int]) -> Document:
     return form.summary(sent, owner, record, sent not in older)
 
 
+def _install(connection: db.Connection) -> None:
+    """A base has the dictionaries that its branch has, or none."""
+    for feed in (PDS_PATIENT, SCR_SUMMARY):
+        packed.install(connection, feed.name)
+
+
 def _older(connection: db.Connection, table: str) -> set[int]:
     return {row[0] for row in db.rows(connection, _OLDER.format(table=table))}
 
@@ -152,4 +174,4 @@ def _base(kind: str) -> str:
 
 
 def _listed(columns: tuple[str, ...]) -> str:
-    return ", ".join(f'"{name}"' for name in columns)
+    return ", ".join(name if "(" in name else f'"{name}"' for name in columns)

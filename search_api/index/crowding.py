@@ -10,15 +10,14 @@ Who passes besides depends on the hash and on which process saw which document. 
 documents is therefore asked of the finished index, which is new and holds each document once: every
 engine gives the same, and nothing depends on processes, on order, or on where a killed build went on.
 
-Documents are watched in the pass that reconciling makes over all of them in any case (assets/index), not
-while an index is filled: filling has no time to spare, differs with the engine, and a filling that goes on
-after a kill sees only the rest.
+Documents are watched while an index is filled, their keys being at hand there. A filling that goes on after a
+kill may see only the rest, and an engine need not watch: then everybody's keys are made anew (assets/index/fold.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -80,6 +79,21 @@ class CrowdCounter:
         new = set(words.gather(found).to_list()) - self._known
         self._known |= new
         self._new += sorted(new)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a process is to watch: keys with ``floor`` documents, ``parts`` processes sharing them; 0 watches none."""
+
+    floor: int = 0
+    parts: int = 1
+
+    def counter(self) -> CrowdCounter | None:
+        """A counter for this process, if it is to watch."""
+        return CrowdCounter(self.floor, self.parts) if self.floor else None
+
+
+NO_WATCH = Watch()
 
 
 def batches(documents: Iterable[SearchDocument]) -> Iterator[list[SearchDocument]]:

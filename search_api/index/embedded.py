@@ -17,6 +17,7 @@ import tantivy
 
 from schemas.errors import GenerationError
 from schemas.generation import INDEX_NAME
+from search_api.index.crowding import Watch
 from search_api.index.embedded_reader import EmbeddedReader
 from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
 from search_api.index.frequencies import Frequencies
@@ -55,16 +56,24 @@ class EmbeddedEngine:
         return EmbeddedWriter(location, self._heap_bytes, self._threads)
 
     def bulk(
-        self, at: IndexPlace, frequencies: Frequencies, *, show_very_restricted: bool = False, processes: int = THREADS
+        self,
+        at: IndexPlace,
+        frequencies: Frequencies,
+        *,
+        show_very_restricted: bool = False,
+        processes: int = THREADS,
+        floor: int = 0,
     ) -> ParallelWriter:
         """A writer of whole frames into a new, empty folder that uses several processes (full builds).
+        Keys are watched that may have ``floor`` documents; 0 watches none.
 
         Raises:
             PermanentFault: the folder exists and is not empty.
         """
         location = folder_of(at)
         fresh_folder(location)
-        job = PartJob(location, frequencies, show_very_restricted, self._heap_bytes // max(processes, 1))
+        heap = self._heap_bytes // max(processes, 1)
+        job = PartJob(location, frequencies, show_very_restricted, heap, Watch(floor))
         return ParallelWriter(location, job, processes)
 
     def branch(self, base: IndexPlace, at: IndexPlace) -> EmbeddedWriter:

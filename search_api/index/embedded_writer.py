@@ -37,9 +37,9 @@ class EmbeddedWriter:
                 count += 1
         return count
 
-    def add_columns(self, made: Columns) -> int:
-        """The same of a slice; half the time, for no document is made but the engine's own."""
-        parts = (made.numbers, made.births, words(made), made.payloads.cast(pl.Binary))
+    def add_columns(self, made: Columns, keyed: pl.Series) -> int:
+        """The same of a slice and its keys; half the time, for no document is made but the engine's own."""
+        parts = (made.numbers, made.births, words(made, keyed), made.payloads.cast(pl.Binary))
         numbers, births, texts, payloads = (part.to_list() for part in parts)
         add = self._writer.add_document
         with no_collection():

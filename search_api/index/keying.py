@@ -33,10 +33,10 @@ def terms(parts: Parts, height: int) -> pl.Series:
     return _lists(list(_terms(parts)), height)
 
 
-def words(made: Columns) -> pl.Series:
-    """For each patient everything the document is found by, as one text."""
+def words(made: Columns, keyed: pl.Series) -> pl.Series:
+    """For each patient everything the document is found by, as one text; ``keyed`` is what ``keys`` gave."""
     height = len(made.numbers)
-    found = pl.DataFrame({"keys": keys(made.parts, height), "terms": terms(made.parts, height), "open": made.is_open})
+    found = pl.DataFrame({"keys": keyed, "terms": terms(made.parts, height), "open": made.is_open})
     closed = pl.when("open").then(pl.lit("")).otherwise(pl.lit(f" {RESTRICTED}"))
     joined = pl.col("keys").list.concat("terms").list.join(" ")
     return found.select(pl.concat_str(joined, closed)).to_series()

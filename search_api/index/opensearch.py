@@ -54,7 +54,13 @@ class OpenSearchEngine:
         return OpenSearchWriter(work, Census(0, 0), work.progress.reached().get(STREAM))
 
     def bulk(
-        self, at: IndexPlace, frequencies: Frequencies, *, show_very_restricted: bool = False, processes: int = 2
+        self,
+        at: IndexPlace,
+        frequencies: Frequencies,
+        *,
+        show_very_restricted: bool = False,
+        processes: int = 2,
+        floor: int = 0,  # noqa: ARG002 - a filling that goes on sees only the rest, so keys are not watched here
     ) -> OpenSearchBulk:
         """A writer of whole frames that uses several processes (full builds), on a new index or on the unfinished
         one of the same build.

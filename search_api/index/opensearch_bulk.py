@@ -55,7 +55,9 @@ class Piece(NamedTuple):
 
 class OpenSearchBulk:
     """Takes frames of the replica (``documents.COLUMNS``), always the same ones in the same order for one build,
-    and fills one index from them. ``commit`` must be called once."""
+    and fills one index from them. ``commit`` must be called once. Keys are not watched."""
+
+    suspects: frozenset[str] | None = None
 
     def __init__(self, work: Work, job: SendJob, processes: int) -> None:
         self._work = work

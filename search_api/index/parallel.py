@@ -12,15 +12,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from search_api.index.crowding import NO_WATCH, Watch
 from search_api.index.documents import slices
 from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
 from search_api.index.frequencies import Frequencies
+from search_api.index.keying import keys
 from search_api.index.memo import Memos
 from search_api.index.workers import Workers
 
@@ -35,18 +37,28 @@ class PartJob:
     frequencies: Frequencies
     show_very_restricted: bool
     heap_bytes: int
+    watch: Watch = NO_WATCH
+
+
+class Made(NamedTuple):
+    """What a worker came to: documents, and keys that may be crowded."""
+
+    documents: int
+    suspects: list[str]
 
 
 class ParallelWriter:
-    """Takes frames of the replica (``documents.COLUMNS``) and builds one index folder from them.
+    """Takes frames of the replica (``documents.COLUMNS``) and builds one index folder from them. ``suspects``: keys
+    that may be crowded, once it is built.
 
     ``commit`` must be called once; until then the folder holds only parts.
     """
 
     def __init__(self, location: Path, job: PartJob, processes: int) -> None:
         self._location = location
+        self.suspects: frozenset[str] | None = None
         self._jobs = [
-            PartJob(location / f"part-{at}", job.frequencies, job.show_very_restricted, job.heap_bytes)
+            replace(job, folder=location / f"part-{at}", watch=Watch(job.watch.floor, processes))
             for at in range(processes)
         ]
         self._workers = Workers(work, self._jobs)
@@ -65,22 +77,27 @@ class ParallelWriter:
         Raises:
             PermanentFault: a worker failed; nothing usable was written.
         """
-        count = self._workers.finish()
+        made: list[Made] = self._workers.finish()
         join_parts([job.folder for job in self._jobs], self._location)
-        return count
+        self.suspects = frozenset(key for part in made for key in part.suspects)
+        return sum(part.documents for part in made)
 
 
-def work(job: PartJob, next_frame: Callable[[], Any]) -> int:
-    """Body of a worker: index frames until None comes; how many documents they made."""
+def work(job: PartJob, next_frame: Callable[[], Any]) -> Made:
+    """Body of a worker: index frames until None comes."""
     fresh_folder(job.folder)
     writer = EmbeddedWriter(job.folder, job.heap_bytes, threads=1)
     memos = Memos(job.frequencies)
+    crowd = job.watch.counter()
     count = 0
     while (frame := next_frame()) is not None:
         for made in slices(frame, memos, show_very_restricted=job.show_very_restricted):
-            count += writer.add_columns(made)
+            keyed = keys(made.parts, len(made.numbers))
+            count += writer.add_columns(made, keyed)
+            if crowd is not None:
+                crowd.count(keyed.explode(keep_nulls=False, empty_as_null=False))
     writer.commit()
-    return count
+    return Made(count, crowd.take() if crowd else [])
 
 
 def join_parts(parts: list[Path], location: Path) -> None:

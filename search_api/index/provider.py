@@ -150,11 +150,18 @@ class BulkWriter(Protocol):
         """Finish; how many documents there are."""
         ...
 
+    @property
+    def suspects(self) -> frozenset[str] | None:
+        """Keys that may be crowded, once it is finished; None where not every document was watched."""
+        ...
+
 
 @runtime_checkable
 class BulkEngine(Protocol):
     """An engine that can also build a whole index with several processes."""
 
     def bulk(
-        self, at: IndexPlace, frequencies: Frequencies, *, show_very_restricted: bool, processes: int
-    ) -> BulkWriter: ...
+        self, at: IndexPlace, frequencies: Frequencies, *, show_very_restricted: bool, processes: int, floor: int
+    ) -> BulkWriter:
+        """``floor``: from how many documents on a key is crowded; 0 watches none."""
+        ...

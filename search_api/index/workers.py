@@ -21,8 +21,8 @@ from schemas.errors import NcrsError, PermanentFault
 WAITING_FRAMES = 2
 POLL_SECONDS = 1.0
 
-# The work of one process: its job, a call that gives the next item or None at the end; returns its count.
-Body = Callable[[Any, Callable[[], Any]], int]
+# The work of one process: its job, a call that gives the next item or None at the end; returns what it came to.
+Body = Callable[[Any, Callable[[], Any]], Any]
 
 
 class Workers:
@@ -51,8 +51,8 @@ class Workers:
             else:
                 return
 
-    def finish(self) -> int:
-        """Wait until every worker is done; the sum of their counts. Raises as ``hand``, once all have ended."""
+    def finish(self) -> list[Any]:
+        """Wait until every worker is done; what each came to. Raises as ``hand``, once all have ended."""
         for _ in self._workers:
             self.hand(None)
         results = [self._result() for _ in self._workers]
@@ -61,7 +61,7 @@ class Workers:
         for _, error in results:
             if error is not None:
                 raise error
-        return sum(count for count, _ in results)
+        return [result for result, _ in results]
 
     def stop(self) -> None:
         """End them at once; what was handed out and not done is lost."""
@@ -70,14 +70,14 @@ class Workers:
         # Nobody reads what is still waiting to be handed out, and the process must not wait for that when it ends.
         self._items.cancel_join_thread()
 
-    def _result(self) -> tuple[int, NcrsError | None]:
+    def _result(self) -> tuple[Any, NcrsError | None]:
         while True:
             try:
-                count, error = self._results.get(timeout=POLL_SECONDS)
+                result, error = self._results.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 self._check_alive(at_end=True)
             else:
-                return count, error
+                return result, error
 
     def _check_alive(self, *, at_end: bool) -> None:
         """Before the end no worker may have ended; at the end none with a fault."""
@@ -114,17 +114,17 @@ def _end_after(parent: BaseProcess) -> None:
 
 
 def _run(body: Body, job: Any, items: Any, results: Any) -> None:
-    """In a worker: do the work, then report the count or the fault. Of errors that are not ours the type only, for
+    """In a worker: do the work, then report what it came to or the fault. Of errors that are not ours the type only, for
     their texts may quote a value."""
     end_with_parent()
     try:
-        count = body(job, items.get)
+        result = body(job, items.get)
     except NcrsError as error:
-        results.put((0, error))
+        results.put((None, error))
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         fault = PermanentFault(
             f"A part of the index could not be built: {type(error).__name__}.", remedy="Build again."
         )
-        results.put((0, fault))
+        results.put((None, fault))
     else:
-        results.put((count, None))
+        results.put((result, None))

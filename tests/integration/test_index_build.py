@@ -9,14 +9,15 @@ import pytest
 
 from assets.index import frames
 from assets.index.build import build_index, document_stream, frequencies_of, index_place
-from assets.index.fold import Recipe, fold
-from assets.index.frames import document_frames, frame_of
+from assets.index.fold import Recipe, suspects
+from assets.index.frames import document_frames, expected, frame_of
 from assets.index.reconcile import ABSENT, COUNTED, FINGERPRINTS, SAMPLED, compare, reconcile
 from assets.published.service import Builder, begin_build, builder
 from assets.replica.build import apply_feed, settle_replica
 from assets.replica.workspace import Workspace, build_lock
 from search_api.index.documents import COLUMNS
 from search_api.index.embedded import EmbeddedEngine
+from search_api.index.items import FROM_ROW
 from tests.lib.index import at
 from tests.lib.validated import NUMBERS, Home, patient
 
@@ -59,7 +60,7 @@ def test_frames_have_the_columns_that_documents_are_made_of(home: Home) -> None:
         pieces = list(document_frames(connection, rows=10))
         one = frame_of(connection, [int(NUMBERS[3]), int(NUMBERS[40]), 1])
     assert sum(piece.height for piece in pieces) == 41, "everyone but the invalidated"
-    assert all(set(COLUMNS) == set(piece.columns) for piece in pieces)
+    assert all({*COLUMNS, FROM_ROW} == set(piece.columns) for piece in pieces)
     assert one["nhs_number"].to_list() == [int(NUMBERS[3])]
     assert one["names"].to_list()[0][0]["family"] == patient(NUMBERS[3])["names"][0]["family"]
 
@@ -79,7 +80,7 @@ def test_showing_very_restricted_people_asks_for_a_new_index(home: Home) -> None
     assert made.manifest.index.documents == 41
 
 
-@pytest.mark.parametrize("spoilt", ["one missing", "one too many", "one changed"])
+@pytest.mark.parametrize("spoilt", ["one missing", "one too many", "one changed", "one of an older row"])
 def test_any_difference_is_found(home: Home, spoilt: str) -> None:
     made = home.builder
     place = built(made)
@@ -92,6 +93,8 @@ def test_any_difference_is_found(home: Home, spoilt: str) -> None:
             writer.delete([int(NUMBERS[0])])
         if spoilt == "one changed":
             changed = changed.with_columns(gender=changed["gender"].replace({"male": "female", "female": "male"}))
+        if spoilt == "one of an older row":
+            changed = changed.with_columns(fingerprint=changed["fingerprint"] - 1)
         if spoilt != "one missing":
             writer.add(document_stream(home.settings, [changed], frequencies))
         writer.commit()
@@ -100,7 +103,8 @@ def test_any_difference_is_found(home: Home, spoilt: str) -> None:
     expected = {
         "one missing": {COUNTED, FINGERPRINTS, SAMPLED},
         "one too many": {COUNTED, FINGERPRINTS},
-        "one changed": {FINGERPRINTS, SAMPLED},
+        "one changed": {SAMPLED},
+        "one of an older row": {FINGERPRINTS, SAMPLED},
     }[spoilt]
     assert set(found.differences) == expected
 
@@ -121,12 +125,20 @@ def test_an_invalidated_person_in_the_index_is_found(home: Home) -> None:
     assert ABSENT in found.differences
 
 
-def test_folding_beside_equals_folding_here(home: Home) -> None:
+def test_keys_watched_beside_are_those_watched_here(home: Home) -> None:
     place = built(home.builder)
-    recipe = Recipe(frequencies_of(place), show_very_restricted=False)
     with place.database(home.settings) as connection:
         pieces = list(document_frames(connection, rows=7))
-    here, beside = fold(pieces, recipe, 1), fold(pieces, recipe, 2)
+    here, beside = (
+        suspects(pieces, Recipe(frequencies_of(place), False, floor), count) for floor, count in ((1, 1), (1, 2))
+    )
     assert here == beside
+    assert here
+
+
+def test_the_replica_says_what_the_index_ought_to_hold(home: Home) -> None:
+    place = built(home.builder)
     assert place.state.index is not None
-    assert (here.documents, here.checksum) == (40, place.state.index.checksum)
+    with place.database(home.settings) as connection:
+        assert expected(connection, show_very_restricted=False) == (40, place.state.index.checksum)
+        assert expected(connection, show_very_restricted=True)[0] == 41
