@@ -20,7 +20,6 @@ from search_api.matching.questions import Answer, Evidence, Grade, Match, Questi
 from search_api.matching.scoring import Scored, Scorer
 from search_api.opened import Generation
 from search_api.patients.identified import COMPARISON, SAME, with_number
-from search_api.patients.redaction import Security
 from search_api.trace.crosscheck import UNKNOWN, Known, Standing, disagreement, people_of
 from search_api.trace.outcomes import GIVEN, Outcome, Way
 from search_api.trace.rows import Refusal, Row
@@ -65,7 +64,22 @@ class Tracer:
         """What became of each row, in order."""
         numbers = {row.number for row in rows if isinstance(row, Row) and row.number}
         known = people_of(self._generation, numbers)
-        return [self._row(row, known) for row in rows]
+        return self._marked([self._row(row, known) for row in rows], rows)
+
+    def _marked(self, traced: list[Traced], rows: Sequence[Row | Refusal]) -> list[Traced]:
+        """Who was found without a location may be restricted; the index leaves restricted people out of any search
+        with one. All of a chunk are looked up at once."""
+        places = [
+            place
+            for place, (each, row) in enumerate(zip(traced, rows, strict=True))
+            if each.outcome is Outcome.FOUND and isinstance(row, Row) and not row.question.asks_location
+        ]
+        found = self._generation.index.find(sorted({traced[place].given or 0 for place in places}))
+        for place in places:
+            document = found.get(traced[place].given or 0)
+            if document is None or not document.open:
+                traced[place] = replace(traced[place], outcome=Outcome.RESTRICTED)
+        return traced
 
     def _row(self, row: Row | Refusal, known: dict[int, Known]) -> Traced:
         if isinstance(row, Refusal):
@@ -104,7 +118,7 @@ class Tracer:
         found = self._answer(row.question) if row.searchable else Answer((), 0)
         answer = self._with_number(found, known)
         likely = [match for match in answer.matches if match.grade is not Grade.CERTAINLY_NOT]
-        outcome = self._outcome(row, likely, known)
+        outcome = self._outcome(likely, known)
         best = likely[0] if likely else None
         seen = tuple(match.nhs_number for match in likely)
         return Traced(outcome, way, best, len(likely), seen, reason)
@@ -124,9 +138,9 @@ class Tracer:
         others = (match for match in answer.matches if match.grade is not Grade.CERTAIN)
         return replace(answer, matches=(*doubted, *others))
 
-    def _outcome(self, row: Row, likely: list[Match], known: Known) -> Outcome:
+    def _outcome(self, likely: list[Match], known: Known) -> Outcome:
         if likely and likely[0].grade is Grade.CERTAIN:
-            return Outcome.RESTRICTED if self._restricted(row, likely[0].nhs_number) else Outcome.FOUND
+            return Outcome.FOUND
         if known.standing is Standing.INVALIDATED:
             return Outcome.INVALIDATED
         if not likely:
@@ -134,10 +148,3 @@ class Tracer:
         gap = self._matcher.weights.grades.certain_gap
         close = len(likely) > 1 and likely[0].weight - likely[1].weight < gap
         return Outcome.AMBIGUOUS if close else Outcome.UNCERTAIN
-
-    def _restricted(self, row: Row, number: int) -> bool:
-        """Who was found by a location is not: the index leaves restricted people out of such a search."""
-        if row.question.asks_location:
-            return False
-        record = self._generation.replica.patient(number)
-        return record is not None and record.security != Security.UNRESTRICTED.value

@@ -30,7 +30,7 @@ from tests.lib.trace_files import CALLER, NAMES
 from tests.performance.bench_matching import people
 from tests.performance.figures import Figure, hardware
 
-ROWS = 40_000
+ROWS = 100_000
 MUST = 2_000.0
 GENDERS = {"male": "1", "female": "2", None: ""}
 
