@@ -32,9 +32,9 @@ def posteriors(weights: Sequence[float]) -> list[float]:
 def grades(ranked: Sequence[Scored], rule: GradeRule) -> list[Grade]:
     """Grade of each candidate, heaviest first; at most the first can be certain.
 
-    Certain asks five things: the posterior, the bits of evidence that 63 million people ask for
-    (so a small population does not make it easy), the gap to the runner-up, that names and birth
-    date were compared, and that nothing telling disagrees.
+    Certain asks five things: the posterior; enough bits of evidence, however small the population, and as
+    many as 63 million people ask for where nothing but name and birth date agrees; the gap to the runner-up;
+    that names and birth date were compared; and that nothing telling disagrees.
     """
     second = ranked[1].weight if len(ranked) > 1 else None
     found = []
@@ -47,15 +47,29 @@ def grades(ranked: Sequence[Scored], rule: GradeRule) -> list[Grade]:
 
 
 def _grade(item: Scored, probability: float, rule: GradeRule, *, gap_ok: bool) -> Grade:
-    if gap_ok and probability >= rule.certain_posterior and item.bits >= rule.certain_evidence and _clean(item, rule):
+    if gap_ok and probability >= rule.certain_posterior and _enough(item, rule) and _clean(item, rule):
         return Grade.CERTAIN
     if probability >= rule.probable:
         return Grade.PROBABLE
     return Grade.POSSIBLE if probability >= rule.possible else Grade.CERTAINLY_NOT
 
 
+def _enough(item: Scored, rule: GradeRule) -> bool:
+    """Bits enough, and more where nothing else than name and birth date agrees; then a place that is merely near
+    says nothing, since namesakes live near each other."""
+    if any(each.level in rule.corroborates.get(each.comparison, ()) for each in item.evidence):
+        return item.bits >= rule.certain_evidence
+    near = sum([each.weight for each in item.evidence if each.comparison in rule.corroborates and each.weight > 0])
+    return item.bits - near >= rule.certain_alone
+
+
 def _clean(item: Scored, rule: GradeRule) -> bool:
-    """What certainty needs was compared, and no comparison reached a level that forbids it."""
+    """What certainty needs was compared, no comparison reached a level that forbids it, and slips are few."""
     if not rule.needs <= {each.comparison for each in item.evidence}:
         return False
-    return not any(each.level in rule.never.get(each.comparison, ()) for each in item.evidence)
+    slips = sum(
+        [each.level not in rule.exact[each.comparison] for each in item.evidence if each.comparison in rule.exact]
+    )
+    return slips <= rule.most_slips and not any(
+        each.level in rule.never.get(each.comparison, ()) for each in item.evidence
+    )

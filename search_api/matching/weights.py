@@ -59,15 +59,22 @@ class GradeRule:
     """Thresholds of ``grading.py``.
 
     ``needs``: comparisons without which nothing is certain; ``never``: levels that forbid it.
+    ``exact``: levels that are no slip, and ``most_slips``: how many comparisons may reach another one.
+    ``corroborates``: levels of something else than name and birth date that agree; where none does, ``alone`` bits
+    are asked for.
     ``unnamed_evidence``: what a wide search asks of whoever agrees in no name.
     ``settled``: a wide search looks a second time when nobody found first is so probable.
     """
 
     certain_posterior: float
     certain_evidence: float
+    certain_alone: float
     certain_gap: float
     needs: frozenset[str]
     never: dict[str, frozenset[str]]
+    corroborates: dict[str, frozenset[str]]
+    exact: dict[str, frozenset[str]]
+    most_slips: int
     probable: float
     possible: float
     wide_minimum: float
@@ -144,9 +151,13 @@ def _grades(raw: dict[str, Any]) -> GradeRule:
     return GradeRule(
         certain_posterior=float(raw["certain_posterior"]),
         certain_evidence=float(raw["certain_evidence_bits"]),
+        certain_alone=float(raw["certain_evidence_alone_bits"]),
         certain_gap=float(raw["certain_gap_bits"]),
         needs=frozenset(raw["certain_needs"]),
         never={name: frozenset(levels) for name, levels in raw["certain_never_with"].items()},
+        corroborates={name: frozenset(levels) for name, levels in raw["certain_corroborates"].items()},
+        exact={name: frozenset(levels) for name, levels in raw["certain_exact"].items()},
+        most_slips=int(raw["certain_most_slips"]),
         probable=float(raw["probable_posterior"]),
         possible=float(raw["possible_posterior"]),
         wide_minimum=float(raw["wide_minimum_posterior"]),
