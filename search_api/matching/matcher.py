@@ -23,8 +23,8 @@ from search_api.matching.weights import Weights
 from search_api.matching.weights import shipped as shipped_weights
 
 EMPTY = CandidateSet((), (), False, {})
-# Documents that the keys of a second look may be expected to have, all together.
-SECOND_LOOK = 400
+# Documents that the keys of a second look may be expected to have, all together, and most looked at.
+SECOND_LOOK, SECOND_LIMIT = 150, 50
 
 
 class Matcher:
@@ -152,7 +152,8 @@ class Matcher:
         keys = affordable(weighed.keys, frequencies.population, SECOND_LOOK)
         if not keys:
             return found, scored
-        more = index.candidates(KeyQuery(keys, question.asks_location, self._candidate_limit))
+        limit = min(self._candidate_limit, SECOND_LIMIT)
+        more = index.candidates(KeyQuery(keys, question.asks_location, limit))
         known = frozenset(found.numbers)
         new = [person for person in _persons(more) if person.nhs_number not in known]
         counters = {**found.counters, "second_look": 1, "keys_second_look": len(keys)}

@@ -21,10 +21,12 @@ from search_api.matching.blocking import SEXES, Codes, NameCounts, area_of, code
 from search_api.matching.phonetics import code
 
 NEIGHBOURS = 12
-# Anybody born on the day is looked at in a population of at most so many: fifty people.
-ANYBODY_MOST = 1_500_000
+# Sounds near a name that are asked for in pairs with those near the other name.
+NEAR_IN_PAIRS = 4
+# Anybody born on the day is looked at in a population of at most so many: seventeen people.
+ANYBODY_MOST = 500_000
 INITIALS = ascii_uppercase + "_"
-OLDEST_YEAR, LAST_YEAR = 1890, 2099
+OLDEST_YEAR, LAST_YEAR = 1890, 2040
 _OTHERS = {digit: tuple(each for each in "0123456789" if each != digit) for digit in "0123456789"}
 
 
@@ -59,7 +61,7 @@ def _near(word: str, counts: NameCounts) -> list[str]:
 
 def near_pairs(family: Codes, given: Codes, near: tuple[list[str], list[str]]) -> Iterator[tuple[str, str]]:
     """Both names misspelt, or one: of each the sounds as asked and those near."""
-    families, givens = (*family.own, *near[0]), (*given.own, *near[1])
+    families, givens = (*family.own, *near[0][:NEAR_IN_PAIRS]), (*given.own, *near[1][:NEAR_IN_PAIRS])
     yield from ((one, two) for one in families for two in givens)
 
 
