@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     jwks_max_age: int = Field(300, description="Age at which the key set is fetched again, seconds; old keys stay.")
     jwks_timeout: float = Field(3.0, description="Time allowed for one fetch of the key set, seconds.")
     token_cache: int = Field(10_000, description="Most verified tokens remembered until they expire.")
+    rate_limit: int = Field(
+        200,
+        ge=0,
+        description="Requests a second that one caller (a user, a patient, or an application without either) may make of"
+        " one process, five seconds' worth at once; then 429. 0: no limit. PDS allows 5 to an application by default.",
+    )
     audit_queue: int = Field(2_000, description="Most access events waiting to be written; more must wait.")
     audit_batch: int = Field(500, description="Most access events written in one transaction.")
     audit_timeout: float = Field(5.0, description="Longest wait for an event to be durable, seconds; then 503.")
@@ -113,10 +119,16 @@ class Settings(BaseSettings):
     worker_threads: int | None = Field(
         None,
         ge=1,
-        description="Threads that search and read; more requests wait, then are shed. Default 4, or 32 with OpenSearch,"
+        description="Threads that search and read; more requests wait, then are shed. Default 2, or 32 with OpenSearch,"
         " where they mostly wait for the cluster; NCRS_OPENSEARCH_POOL should not be less.",
     )
     queue_limit: int = Field(64, description="Requests that may wait for a thread; beyond it 503 with Retry-After.")
+    drain_seconds: float = Field(
+        2.0,
+        ge=0,
+        description="How long a process that was told to stop (SIGTERM) goes on taking requests while /readyz says 503,"
+        " so that whoever balances the load stops sending them; then it ends what is under way.",
+    )
     hard_limit_refuses: bool = Field(False, description="Refuse answers from a feed older than its hard limit.")
     search_deadline_ms: int = Field(800, description="Budget of one search, milliseconds.")
     body_limit: int = Field(1_000_000, description="Largest request body, bytes.")
@@ -135,8 +147,8 @@ class Settings(BaseSettings):
     )
     trace_partial_birth: bool = Field(
         True,
-        description="Whether a partial birth date confirms an NHS number when both names, or a name and the outward"
-        " part of a postcode, agree (pds.md 1.11, second step).",
+        description="Whether a birth date that is partial, or wrong in one digit or part, confirms an NHS number when"
+        " both names, or a name and the outward part of a postcode, agree (pds.md 1.11, second step).",
     )
     trace_against_number: bool = Field(
         True,
@@ -233,7 +245,7 @@ class Settings(BaseSettings):
     @property
     def read_threads(self) -> int:
         """Threads that search and read."""
-        return self.worker_threads or (4 if self.index == "embedded" else 32)
+        return self.worker_threads or (2 if self.index == "embedded" else 32)
 
     @property
     def control_url(self) -> str:

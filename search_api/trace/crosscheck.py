@@ -23,7 +23,8 @@ from search_api.trace.rows import Row
 from search_api.trace.rules import TraceRules
 
 _EXACT_BIRTH = frozenset((compare.EXACT, "exact_1_january"))
-_PARTIAL_BIRTH = frozenset(("partial_same_month", "partial_same_year"))
+# A date that is not known whole, or of which one digit or part is wrong.
+_PARTIAL_BIRTH = frozenset(("partial_same_month", "partial_same_year", "one_digit", "two_parts", "day_month_swapped"))
 _FAMILY_AGREES = frozenset((compare.EXACT, compare.JOINED, compare.CLOSE, compare.SOUNDS))
 _GIVEN_AGREES = _FAMILY_AGREES | {compare.NICKNAME, compare.INITIAL, compare.MIDDLE}
 _PLACE_AGREES = frozenset((compare.EXACT, "exact_previous", "one_character", "same_sector", "same_outcode"))

@@ -102,13 +102,19 @@ def test_why_a_number_was_not_confirmed(generation: Generation) -> None:
     """The twin's number, the twin's birth date and family name: the given name tells them apart."""
     assert trace(generation, {**JANE, "GIVEN_NAME": "Peregrine", "NHS_NO": cast.JANE})["REASON"] == "GIVEN_NAME"
     assert trace(generation, {**JANE, "DATE_OF_BIRTH": "19010203", "NHS_NO": cast.JANE})["REASON"] == "DATE_OF_BIRTH"
+    near = {**JANE, "DATE_OF_BIRTH": "20101023", "NHS_NO": cast.JANE}
+    assert trace(generation, near)["REASON"] == ""
+    assert trace(generation, {**near, "GIVEN_NAME": "Peregrine"})["REASON"] == "DATE_OF_BIRTH"
     assert trace(generation, {**JANE, "NHS_NO": cast.UNKNOWN})["REASON"] == "NHS_NO"
     assert trace(generation, {**JANE, "NHS_NO": cast.JANE})["REASON"] == ""
 
 
 def test_a_number_that_only_a_slip_kept_from_its_check_weighs(generation: Generation) -> None:
-    """Birth date off by a digit: no cross-check, but the number picks one of sixty alike."""
-    answer = trace(generation, {**CROWD, "DATE_OF_BIRTH": "19800518", "NHS_NO": cast.MANY[7]})
+    """Birth date off by a digit: with both names the number is confirmed all the same, unless a setting says no; then
+    it still picks one of sixty alike among those found."""
+    row = {**CROWD, "DATE_OF_BIRTH": "19800518", "NHS_NO": cast.MANY[7]}
+    assert said(trace(generation, row)) == ("cross_checked", "00", "30", cast.MANY[7])
+    answer = trace(generation, row, trace_partial_birth=False)
     assert said(answer) == ("found", "00", "33", cast.MANY[7])
     assert answer["REASON"] == "DATE_OF_BIRTH"
 
