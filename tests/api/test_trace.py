@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 PATH = "/api/trace"
 CSV = "text/csv"
-SMALL = text_of([{**JANE, "NHS_NO": cast.JANE}, CUTHBERT, JANET])
+SMALL = text_of([{**JANE, "NHS_NO": cast.JANE}, CUTHBERT, {**JANET, "NHS_NO": cast.JANET}])
 
 
 @pytest.fixture
