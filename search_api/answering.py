@@ -42,7 +42,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a slice answers. ``body`` None is an empty body. ``patients``: who is shown or was matched.
+    """What a slice answers. ``body`` None is an empty body. ``patients``: who is shown, was matched,
+    or was asked for by number and not found.
 
     ``detail`` goes to the audit event: codes and counts only, never a value of the question.
     """
@@ -145,7 +146,7 @@ class _Answering:
             try:
                 reply = self._slice(Ask(self._parts, self._asked.caller, generation, self._asked.policy))
             except SpineError as error:
-                reply = Reply(outcome(error), error.status, headers=error.headers, detail=error.spine_code)
+                reply = Reply(outcome(error), error.status, error.about, error.headers, error.spine_code)
             manifest = generation.manifest
             headers = {**generation_headers(manifest.generation, manifest.as_at), **reply.headers}
             payload = b"" if reply.body is None else to_bytes(reply.body)

@@ -37,8 +37,8 @@ DESCRIPTION = (
 )
 
 
-def create_app(services: Services) -> FastAPI:
-    """The API over these parts. Raises ConfigurationError for a route without a policy."""
+def create_app(services: Services, ready: Callable[[], None] | None = None) -> FastAPI:
+    """The API over these parts; ``ready`` is called when it is. Raises ConfigurationError for a route without a policy."""
     app = FastAPI(
         title=TITLE,
         description=DESCRIPTION,
@@ -47,7 +47,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_life(services),
+        lifespan=_life(services, ready),
         telemetry={"tracing": False, "logs": False, "metrics": False},
     )
     app.state.services = services
@@ -85,13 +85,18 @@ def _add_routes(app: FastAPI) -> None:
     )
 
 
-def _life(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _life(
+    services: Services, ready: Callable[[], None] | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Keys before the first request; on stopping, running work and waiting audit events end first."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(services.gate.warm(), asyncio.to_thread(services.generations.start))
         app.state.trace.start()
+        services.draining.watch()
+        if ready is not None:
+            ready()
         logging.event("API001")
         yield
         logging.event("API002")

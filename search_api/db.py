@@ -45,12 +45,12 @@ class Limits:
     temporary_gb: float = 200.0
 
 
-def open_reader(path: Path, memory_gb: float) -> Connection:
+def open_reader(path: Path, memory_gb: float, *, points: bool = False) -> Connection:
     """A finished file, read only, alone: no other file, no extension, no change of settings.
 
-    One thread per query: a point read is faster without hand-over, and requests run side by side. Only what a
-    point read gains from is left on of the optimiser: the rest takes half the time of one (docs/decisions/0021),
-    so whoever joins or reads many rows opens the file otherwise.
+    One thread per query: a point read is faster without hand-over, and requests run side by side. ``points``: only
+    reads of one row by its number are made. Of the optimiser there is then what they gain from: the rest of it takes
+    half the time of one (docs/decisions/0021), but a join or a list of numbers would read the whole table.
     Raises GenerationError when the file is missing, damaged or of an unknown version.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -58,8 +58,9 @@ def open_reader(path: Path, memory_gb: float) -> Connection:
         **_LOCKED,
         "memory_limit": f"{memory_gb}GB",
         "threads": 1,
-        "disabled_optimizers": _disabled(),
     }
+    if points:
+        settings["disabled_optimizers"] = _disabled()
     try:
         return duckdb.connect(str(path), read_only=True, config=settings)
     except DatabaseError as error:

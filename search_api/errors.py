@@ -5,8 +5,8 @@ function per wording. Does not belong here: how a fault becomes a response (``he
 ``faults.py``), or faults of building (``schemas/errors.py``).
 Source: pds.md sections 4.1 and 4.2; services.md 2.2 for SCR.
 
-A diagnostics text may quote what the caller itself sent (PDS does: ``Invalid value - 'x'``). It is
-for the caller's eyes only: nothing logs, counts or traces a ``diagnostics``.
+A diagnostics text may quote what the caller itself sent (PDS does: ``Invalid value - 'x'``), as far as
+``QUOTED`` characters. It is for the caller's eyes only: nothing logs, counts or traces a ``diagnostics``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Literal
 from schemas.errors import NcrsError
 
 Severity = Literal["error", "information"]
+
+QUOTED, MOST_QUOTED = 200, 20  # ours: characters of a value, and values of a list, that an answer quotes
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class SpineError(NcrsError):
 
     ``status``, ``issue_code``, ``severity``, ``spine_code``, ``display`` and ``diagnostics`` are what
     the answer holds; ``text`` becomes details.text. ``headers`` are added to it. The exception's own text holds the code only.
+    ``about`` are the NHS numbers that were asked for by number: for the audit, never for the answer.
     """
 
     remedy = "See docs/reference for the code."
@@ -88,6 +91,7 @@ class SpineError(NcrsError):
         self.diagnostics = diagnostics
         self.text = text
         self.headers: dict[str, str] = dict(headers or {})
+        self.about: tuple[int, ...] = ()
 
 
 INSUFFICIENT_APP = "Your app has insufficient permissions to use this operation. Please contact support."
@@ -138,7 +142,7 @@ def method_refused(mode: str, verb: str = "update") -> SpineError:
 
 def invalid_value(value: str, where: str, kind: Literal["field", "header"] = "field") -> SpineError:
     """400: ``Invalid value - 'x' in field 'y'``."""
-    return SpineError(INVALID_VALUE, f"Invalid value - '{value}' in {kind} '{where}'")
+    return SpineError(INVALID_VALUE, f"Invalid value - '{_quoted(value)}' in {kind} '{where}'")
 
 
 def missing_value(name: str) -> SpineError:
@@ -155,7 +159,7 @@ def missing_request_id() -> SpineError:
 def invalid_role(value: str) -> SpineError:
     """400: NHSD-Session-URID is not one of the user's roles."""
     text = (
-        f"Invalid value - '{value}' in header 'NHSD-Session-URID'. Refer to the guidance for this header in our "
+        f"Invalid value - '{_quoted(value)}' in header 'NHSD-Session-URID'. Refer to the guidance for this header in our "
         "API Specification https://digital.nhs.uk/developer/api-catalogue/personal-demographics-service-fhir"
     )
     return SpineError(INVALID_VALUE, text)
@@ -163,7 +167,7 @@ def invalid_role(value: str) -> SpineError:
 
 def additional_properties(names: Sequence[str]) -> SpineError:
     """400: parameters that nobody knows; one 'was', several 'were', in the order sent."""
-    quoted = ", ".join(f"'{name}'" for name in names)
+    quoted = _listed(names)
     verb = "was" if len(names) == 1 else "were"
     text = f"Invalid request with error - Additional properties are not allowed ({quoted} {verb} unexpected)"
     return SpineError(ADDITIONAL_PROPERTIES, text)
@@ -176,8 +180,18 @@ def invalid_search(reason: str) -> SpineError:
 
 def too_many_values(values: Sequence[str], where: str) -> SpineError:
     """400: ``Too many values submitted - ['a', 'b'] in field 'y'``."""
-    quoted = ", ".join(f"'{value}'" for value in values)
+    quoted = _listed(values)
     return SpineError(TOO_MANY_VALUES, f"Too many values submitted - [{quoted}] in field '{where}'")
+
+
+def _quoted(value: str) -> str:
+    """A value as an answer quotes it: a caller gets no more back than it needs to see which one it was."""
+    return value if len(value) <= QUOTED else value[:QUOTED] + "..."
+
+
+def _listed(values: Sequence[str]) -> str:
+    more = ", ..." if len(values) > MOST_QUOTED else ""
+    return ", ".join(f"'{_quoted(value)}'" for value in values[:MOST_QUOTED]) + more
 
 
 def unsupported_path(path: str) -> SpineError:
@@ -188,6 +202,26 @@ def unsupported_path(path: str) -> SpineError:
 def service_unavailable(retry_after: int = 5) -> SpineError:
     """503 with Retry-After: the answer cannot be given safely now (audit, generation)."""
     return SpineError(SERVICE_UNAVAILABLE, DOWNSTREAM, headers={"Retry-After": str(retry_after)})
+
+
+def not_found(number: int) -> SpineError:
+    """404: nothing is held under the number asked for."""
+    return _about(SpineError(RESOURCE_NOT_FOUND), number)
+
+
+def invalidated(number: int) -> SpineError:
+    """404: the number asked for is not to be used any more."""
+    return _about(SpineError(INVALIDATED_RESOURCE), number)
+
+
+def _about(error: SpineError, number: int) -> SpineError:
+    error.about = (number,)
+    return error
+
+
+def too_many_requests(retry_after: int) -> SpineError:
+    """429 with Retry-After: the caller asks more often than it may."""
+    return SpineError(TOO_MANY_REQUESTS, headers={"Retry-After": str(retry_after)})
 
 
 def unknown_error(message_id: str) -> SpineError:

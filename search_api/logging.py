@@ -21,6 +21,7 @@ from search_api.request_log import RequestLines
 LOG_EVENTS: dict[str, str] = {
     "API001": "The API is ready: settings are read, routes have policies.",
     "API002": "The API stops: no new requests are taken.",
+    "API003": "The API was told to stop: it is not ready any more, and answers what still comes for a while.",
     "API010": "A request was answered.",
     "API011": "A request ended in an error nobody expected; the message id is in the answer.",
     "API012": "A request was shed: all threads were busy and the queue was full.",
@@ -67,7 +68,7 @@ _lines: RequestLines | None = None
 
 def configure(level: str = "INFO") -> None:
     """JSON lines on stdout from this level up; the server's access log is silent for good."""
-    global _lines  # noqa: PLW0603 - logging is the process's, as structlog's own configuration is
+    global _lines
     _lines = _lines or RequestLines()
     _lines.wanted = logging.getLevelNamesMapping()[level] <= logging.INFO
     structlog.configure(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,10 +25,8 @@ from schemas.identifiers import format_nhs_number
 from search_api import db, packed
 from search_api.records import NumberChange, PatientRecord, standing_number
 
-_BATCH = 64
 _PATIENT_COLUMNS = tuple(name for name in PDS_PATIENT.columns if name != "related_persons")
 _PATIENT = "SELECT record FROM replica__pds_patient WHERE nhs_number = ?"
-_PATIENTS = "SELECT nhs_number, record FROM replica__pds_patient WHERE nhs_number IN"
 _RELATED = "SELECT related FROM replica__pds_patient WHERE nhs_number = ?"
 _CHANGE = 'SELECT "old", "new", change_type FROM replica__pds_number_change WHERE "old" = ?'
 # Several summaries can belong to one person after a number change; the newest is the one.
@@ -47,7 +44,7 @@ class ReplicaReader:
     """
 
     def __init__(self, path: Path, memory_gb: float = 1.0) -> None:
-        self._connection = db.open_reader(path, memory_gb)
+        self._connection = db.open_reader(path, memory_gb, points=True)
         self._name = f"{path.parent.name}/{path.name}"
         self._packings = self._read_packings()
         self._local = threading.local()
@@ -62,13 +59,9 @@ class ReplicaReader:
 
     def patients(self, nhs_numbers: Iterable[int]) -> dict[int, PatientRecord]:
         """Records by number; numbers without one are absent."""
-        wanted = iter(dict.fromkeys(nhs_numbers))
-        found: dict[int, PatientRecord] = {}
-        while batch := list(islice(wanted, _BATCH)):
-            marks = ", ".join("?" * len(batch))
-            for nhs_number, record in self._all(f"{_PATIENTS} ({marks})", batch):
-                found[nhs_number] = _patient(nhs_number, self._unpacked(PDS_PATIENT, record))
-        return found
+        # One by one: a list of numbers is looked for in every row group, a single one only where it can be.
+        read = ((number, self.patient(number)) for number in dict.fromkeys(nhs_numbers))
+        return {number: record for number, record in read if record is not None}
 
     def related(self, nhs_number: int) -> list[dict[str, Any]]:
         """The patient's FHIR RelatedPerson resources, as sent."""
@@ -119,17 +112,17 @@ class ReplicaReader:
     ) -> None:
         self.close()
 
-    def _cursor(self) -> db.Connection:
-        cursor: db.Connection | None = getattr(self._local, "cursor", None)
-        if cursor is not None:
-            return cursor
+    def _queries(self) -> db.Queries:
+        queries: db.Queries | None = getattr(self._local, "queries", None)
+        if queries is not None:
+            return queries
         with self._lock:
             if self._closed:
                 raise GenerationError(f"The replica {self._name} is closed.", remedy="Pin the generation again.")
             cursor = self._connection.cursor()
             self._cursors.append(cursor)
-        self._local.cursor = cursor
-        return cursor
+        self._local.queries = queries = db.Queries(cursor)
+        return queries
 
     def _read_packings(self) -> dict[str, packed.Packing]:
         try:
@@ -155,7 +148,7 @@ class ReplicaReader:
 
     def _all(self, sql: str, values: Sequence[int]) -> list[tuple[Any, ...]]:
         try:
-            return db.rows(self._cursor(), sql, values)
+            return self._queries().rows(sql, values)
         except db.DatabaseError as error:
             raise self._damaged(error) from None
 

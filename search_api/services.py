@@ -13,6 +13,7 @@ from starlette.requests import Request
 from search_api.access.audit import AuditLog
 from search_api.access.gate import AccessGate
 from search_api.cluster.addresses import on_cluster
+from search_api.draining import Draining
 from search_api.generations import Generations
 from search_api.matching.matcher import Matcher
 from search_api.ops.ledger import Ledger
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of a running API. ``metrics``, ``worker`` and ``watch`` are made with it; ``close`` ends them all.
+    """The parts of a running API. ``metrics``, ``worker``, ``draining`` and ``watch`` are made with it; ``close`` ends them all.
 
     ``watch`` looks at the search cluster; None for an embedded index.
     """
@@ -39,10 +40,12 @@ class Services:
     ledger: Ledger
     metrics: Metrics = field(default_factory=Metrics)
     worker: Worker = field(init=False)
+    draining: Draining = field(init=False)
     watch: Watch | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "worker", Worker(self.settings, self.metrics))
+        object.__setattr__(self, "draining", Draining(self.settings.drain_seconds))
         object.__setattr__(self, "watch", _watch(self.settings))
 
     def close(self) -> None:

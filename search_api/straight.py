@@ -142,7 +142,7 @@ class Straight:
         try:
             await self._gate.authorise(request, found.route.policy)
             response = await found.route.endpoint(request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again unless a handler of the application expects it
             response = await self._handler(error)(request, error)
             error.__traceback__ = None  # an exception that is kept must not keep the request
         await response(scope, receive, send)

@@ -129,11 +129,11 @@ def _current(settings: Settings) -> Iterator[tuple[Generation, db.Connection]]:
         raise Refused("No generation is published.", remedy="Bring in an extract with ncrs ingest.")
     folder = settings.generations_folder / marker.generation
     engine = index_engine(settings)
-    with (
-        closing(open_generation(folder, engine, settings.serve_memory_gb)) as generation,
-        closing(db.open_reader(folder / REPLICA_NAME, settings.serve_memory_gb)) as connection,
-    ):
-        yield generation, connection
+    with closing(open_generation(folder, engine, settings.serve_memory_gb)) as generation:
+        # One process opens a file in one way: here it is read whole, not record by record.
+        generation.replica.close()
+        with closing(db.open_reader(folder / REPLICA_NAME, settings.serve_memory_gb)) as connection:
+            yield generation, connection
 
 
 def _told(estimates: Estimates) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from search_api.access.identity import (
 )
 from search_api.access.keys import KeyStore, http_fetch
 from search_api.access.policy import Decision, PolicyTable, refusal
+from search_api.access.rates import Rates
 from search_api.access.tables import Rbac, load_applications
 from search_api.access.tokens import Claims, InvalidToken, TokenVerifier, bearer_token
 from search_api.errors import SpineError
@@ -70,6 +71,7 @@ class AccessGate:
         self._reader = IdentityReader(settings, rbac, applications)
         # As long as the verifier remembers the claims, and no longer: expired or of other keys, they are gone.
         self._proved: WeakKeyDictionary[Claims, _Proved] = WeakKeyDictionary()
+        self._rates = Rates(settings.rate_limit)
         self._audit = audit
 
     async def warm(self) -> None:
@@ -117,7 +119,8 @@ class AccessGate:
 
     async def authorise(self, request: Request, policy: str) -> Caller:
         """The caller, who may use the policy. Raises SpineError: 401, 400 or 403; refusals are recorded
-        first, and when that fails the answer is AuditUnavailable (503).
+        first, and when that fails the answer is AuditUnavailable (503). Raises 429 for one who asks too often,
+        which is no refusal of access: it is counted, not recorded.
 
         Afterwards ``request.state.caller`` and ``request.state.end_user_organisation`` are set.
         """
@@ -125,10 +128,12 @@ class AccessGate:
             raise ConfigurationError(f"Policy {policy} is public: it has no caller.", remedy="Use open_to_all.")
         seen: dict[str, Caller | Identity] = {}
         try:
-            return await self._authorise(request, policy, seen)
+            caller = await self._authorise(request, policy, seen)
         except SpineError as error:
             await self._record_refusal(request, policy, seen, error)
             raise
+        self._rates.take((caller.client_id, caller.user_id, caller.own_number))
+        return caller
 
     async def _authorise(self, request: Request, policy: str, seen: dict[str, Any]) -> Caller:
         proved = await self._prove(request.headers.getlist("authorization"))

@@ -33,12 +33,14 @@ async def livez() -> Response:
 
 @router.get("/readyz", summary="Can it answer", dependencies=[Depends(open_to_all("readyz"))])
 async def readyz(request: Request) -> Response:
-    """200 when a generation is open, the audit log can be written and the search cluster answers, else 503.
+    """200 when a generation is open, the audit log can be written and the search cluster answers, else 503; and
+    503 from the moment the process is told to stop.
 
     Names no detail.
     """
-    checks = await asyncio.to_thread(readiness, services(request))
-    ready = all(check.ok for check in checks)
+    parts = services(request)
+    checks = await asyncio.to_thread(readiness, parts)
+    ready = all(check.ok for check in checks) and not parts.draining.begun
     states = {check.part: check.ok for check in checks}
     return plain({"status": "ready" if ready else "not ready", **states}, 200 if ready else 503)
 

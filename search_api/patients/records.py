@@ -26,7 +26,7 @@ def number_of(text: str) -> int:
 def record_of(generation: Generation, number: int) -> PatientRecord:
     """The record to show for a number; that of the superseding number when there is one.
 
-    Raises INVALIDATED_RESOURCE or RESOURCE_NOT_FOUND (pds.md 2.1).
+    Raises INVALIDATED_RESOURCE or RESOURCE_NOT_FOUND (pds.md 2.1); who asked for which number is audited.
     """
     replica = generation.replica
     record = replica.patient(number)
@@ -34,12 +34,12 @@ def record_of(generation: Generation, number: int) -> PatientRecord:
         return record
     current = replica.current_number(number)
     if current is None or (current == number and record is not None):
-        raise errors.SpineError(errors.INVALIDATED_RESOURCE)
+        raise errors.invalidated(number)
     replacing = replica.patient(current) if current != number else None
     if replacing is None:
-        raise errors.SpineError(errors.RESOURCE_NOT_FOUND)
+        raise errors.not_found(number)
     if replacing.security == Security.INVALIDATED.value:
-        raise errors.SpineError(errors.INVALIDATED_RESOURCE)
+        raise errors.invalidated(number)
     return replacing
 
 

@@ -18,8 +18,9 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Load:
-    """Requests a second, percentiles in milliseconds, and how many answers were not 200."""
+    """Answers and their rate a second, percentiles in milliseconds, and how many answers were not 200."""
 
+    answers: int
     rate: float
     p50_ms: float
     p99_ms: float
@@ -40,7 +41,7 @@ async def _run(port: int, paths: Sequence[str], token: str, connections: int, se
     took = time.perf_counter() - started
     times = sorted(ms for ms, _ in results)
     not_ok = sum(not ok for _, ok in results)
-    return Load(len(times) / took, times[len(times) // 2], times[int(len(times) * 0.99)], not_ok)
+    return Load(len(times), len(times) / took, times[len(times) // 2], times[int(len(times) * 0.99)], not_ok)
 
 
 async def _one(port: int, paths: Sequence[str], token: str, stop: float, results: list[tuple[float, bool]]) -> None:

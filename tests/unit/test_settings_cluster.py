@@ -129,7 +129,7 @@ def test_a_prefix_that_begins_no_index_name_is_refused(prefix: str) -> None:
 
 
 def test_threads_follow_the_engine() -> None:
-    assert Settings().read_threads == 4
+    assert Settings().read_threads == 2
     assert Settings(index="https://one.example").read_threads == 32
     assert Settings(index="https://one.example", worker_threads=7).read_threads == 7
 
