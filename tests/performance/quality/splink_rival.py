@@ -178,7 +178,8 @@ def _blocking() -> list[Any]:
 
 
 _RULES = ("given", "family", "birth"), ("given", "birth", "postcode"), ("family", "birth", "postcode")
-_TRAINING = ("birth",), ("family", "given"), ("postcode",)
+# Never postcode alone: people of one household agree in it and in family name, and would pass for true pairs.
+_TRAINING = ("birth",), ("family", "given"), ("given", "postcode")
 
 
 class SplinkRival:
