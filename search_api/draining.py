@@ -33,13 +33,17 @@ class Draining:
             signal.signal(signal.SIGTERM, self._told)
 
     def _told(self, number: int, frame: FrameType | None) -> None:
-        """The second time there is nothing to wait for."""
+        """The second time there is nothing to wait for. All but the mark is left to the loop: what was interrupted
+        may hold a lock that a line of the log needs."""
         if self.begun:
             self._stop(number, frame)
             return
         self.begun = True
+        self._loop.call_soon_threadsafe(self._drain, number, frame)
+
+    def _drain(self, number: int, frame: FrameType | None) -> None:
         logging.event("API003")
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._seconds, self._stop, number, frame)
+        self._loop.call_later(self._seconds, self._stop, number, frame)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if callable(self._server):

@@ -99,3 +99,24 @@ def test_it_answers_logs_no_address_and_stops(server: Server) -> None:
     codes = [line["code"] for line in lines]
     assert codes[-1] == "API002"
     assert {"API001", "API010"} <= set(codes)
+
+
+def test_told_to_stop_it_is_not_ready_but_answers_for_a_while(tmp_path: Path, served: Settings) -> None:
+    """Whoever balances the load must see it before the door is closed."""
+    with key_server(SIGNER.jwks()) as keys:
+        running = Server(tmp_path, served.model_copy(update={"drain_seconds": 4.0}), keys.url)
+        try:
+            running.wait()
+            running.process.send_signal(signal.SIGTERM)
+            readiness = f"http://127.0.0.1:{running.port}/readyz"
+            deadline = time.monotonic() + 3
+            while httpx2.get(readiness, timeout=1).status_code == 200 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert httpx2.get(readiness, timeout=1).status_code == 503
+            assert running.ask(f"{BASE}/Patient/{cast.JANE}").status_code == 200
+            assert running.process.wait(20) in (0, -signal.SIGTERM)
+        finally:
+            running.process.kill()
+            running.process.wait()
+    codes = [json.loads(line)["code"] for line in running.log.read_text().splitlines() if line.startswith("{")]
+    assert codes.index("API003") < codes.index("API010", codes.index("API003")) < codes.index("API002")
