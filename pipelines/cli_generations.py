@@ -76,16 +76,20 @@ def rollback(
 
 def verify(
     generation: Annotated[str | None, typer.Argument(help="Generation; the current one when left out.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Unpack every record and make every document again.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Read every byte of a generation: files, tables, index and records against what was published.
 
-    Exit code 1 when a check failed.
+    With --deep every record is unpacked and every document made again and compared; that takes longer than a
+    build of the index. Exit code 1 when a check failed.
 
-    Example: ncrs verify
+    Example: ncrs verify --deep
     """
+    from assets.published.deep import verify_deeply
     from assets.published.verify import Check, catalogue_check
     from assets.published.verify import verify as verify_generation
+    from pipelines.cli_progress import building
 
     chosen = settings()
     made = _builder(chosen)
@@ -93,6 +97,9 @@ def verify(
     with progress_bar(f"Verifying {name}") as progress:
         found = verify_generation(made.stores, made.index.engine, name, progress, made.cluster)
     checks: list[Check] = [*found.checks]
+    if deep and found.passed:
+        with building(f"Verifying {name} deeply", as_json=as_json):
+            checks += verify_deeply(made.index, name)
     if made.mirror is not None and name == _current_name(chosen):
         checks.append(catalogue_check(made.mirror, made.stores))
     passed = all(check.passed for check in checks)

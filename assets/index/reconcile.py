@@ -141,12 +141,12 @@ def _misprinted(connection: db.Connection, sample: list[int]) -> int:
 def _same_fields(sides: Sides, sample: list[int]) -> bool:
     frames = [frame_of(sides.connection, sample)]
     expected = {
-        document.nhs_number: _fields(document)
+        document.nhs_number: content_of(document)
         for document in document_stream(sides.site.settings, frames, sides.frequencies)
     }
-    return expected == {number: _fields(document) for number, document in sides.reader.find(sample).items()}
+    return expected == {number: content_of(document) for number, document in sides.reader.find(sample).items()}
 
 
-def _fields(document: SearchDocument) -> tuple[object, ...]:
+def content_of(document: SearchDocument) -> tuple[object, ...]:
     """What engines store; keys and terms are covered by the fingerprint of the content they are made of."""
     return document.open, document.numbers, document.payload, document.fingerprint

@@ -136,6 +136,9 @@ def test_build_anew_verify_and_roll_back(ncrs: Ncrs) -> None:
     assert ncrs.json("publish")["published"] is None
     assert "REFUSED" in ncrs("rollback", "--to", "previous", "--reason", "x", code=Exit.REFUSED).stderr
     assert ncrs.json("verify")["passed"]
+    deep = ncrs.json("verify", "--deep")
+    assert [check["name"] for check in deep["checks"]] == ["manifest", "files", "tables", "index", "rows", "documents"]
+    assert deep["passed"]
 
 
 def test_damage_is_found_and_never_rolled_back_to(ncrs: Ncrs) -> None:

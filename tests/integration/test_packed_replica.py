@@ -1,0 +1,167 @@
+"""Packed records: what they say comes back, whoever packed them, and damage is found."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.index.build import build_index, document_stream, frequencies_of, index_place
+from assets.index.frames import frame_of
+from assets.published.deep import verify_deeply
+from assets.published.service import begin_build
+from assets.replica.build import apply_feed, settle_replica
+from assets.replica.checksums import misprinted, table_states
+from assets.replica.tables import PATIENT, PATIENT_TABLE
+from assets.replica.workspace import build_lock
+from schemas.errors import GenerationError
+from schemas.generation import REPLICA_NAME
+from search_api import db, packed
+from search_api.replica import ReplicaReader
+from tests.lib.index import at
+from tests.lib.validated import NUMBERS, Home, patient, summary
+
+MANY = 1_200
+NAMES = ("Whitlock", "Ní Dhúill", "O'Brien", "𝒵", 'quote " and \\ and \n', "")
+
+
+def numbers(count: int) -> list[str]:
+    """Well-formed numbers that nobody has."""
+    found: list[str] = []
+    stem = 999_000_000
+    while len(found) < count:
+        stem += 1
+        text = str(stem)
+        check = 11 - sum(int(digit) * (10 - place) for place, digit in enumerate(text)) % 11
+        if check != 10:
+            found.append(f"{text}{0 if check == 11 else check}")
+    return found
+
+
+def people(count: int) -> list[dict[str, Any]]:
+    rows = []
+    for place, number in enumerate(numbers(count)):
+        row = patient(number)
+        row["names"][0]["family"] = NAMES[place % len(NAMES)]
+        if place % 7 == 0:
+            row["related_persons"] = [f'{{"resourceType": "RelatedPerson", "id": "R{place}"}}']
+        rows.append(row)
+    return rows
+
+
+def read_back(home: Home, rows: list[dict[str, Any]]) -> None:
+    """Every row of the current generation says what was sent."""
+    manifest = home.build().manifest
+    assert manifest is not None
+    with ReplicaReader(home.stores.generations / manifest.generation / REPLICA_NAME) as replica:
+        found = replica.patients(int(row["nhs_number"]) for row in rows)
+        for row in rows:
+            number = int(row["nhs_number"])
+            for column in ("birth_date", "gender", "version_id"):
+                assert found[number].row[column] == row[column]
+            assert [name["family"] for name in found[number].row["names"]] == [name["family"] for name in row["names"]]
+            assert replica.patient(number) == found[number]
+            assert len(replica.related(number)) == len(row.get("related_persons") or [])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def dictionaries(home: Home) -> dict[str, int]:
+    folder = max(path for path in home.stores.generations.iterdir() if path.name[0] == "0")
+    with closing(db.open_scan(folder / REPLICA_NAME, 1.0, 1)) as connection:
+        query = f'SELECT feed, octet_length(content) FROM "{packed.DICTIONARY_TABLE}"'
+        return dict(db.rows(connection, query))
+
+
+def test_records_come_back_with_a_dictionary_and_without(home: Home) -> None:
+    few, many = people(40), people(MANY)
+    home.extract("pds_patient", few, "full")
+    read_back(home, few)
+    assert dictionaries(home) == {}
+    home.extract("pds_patient", many[40:])
+    read_back(home, many)
+    assert set(dictionaries(home)) == {"pds_patient"}
+    kept = dictionaries(home)
+    home.extract("pds_patient", [patient(row["nhs_number"], version=2, names=row["names"]) for row in many])
+    home.build()
+    assert dictionaries(home) == kept, "carried along"
+
+
+def test_the_checksums_do_not_depend_on_a_dictionary(tmp_path: Path) -> None:
+    rows = people(MANY)
+    at_once, piecewise = Home(tmp_path / "one"), Home(tmp_path / "two")
+    at_once.extract("pds_patient", rows, "full")
+    whole = at_once.build().manifest
+    piecewise.extract("pds_patient", rows[:50], "full")
+    piecewise.build()
+    piecewise.extract("pds_patient", rows[50:])
+    grown = piecewise.build().manifest
+    assert whole is not None
+    assert grown is not None
+    assert whole.tables[0] == grown.tables[0]
+    assert whole.index.checksum == grown.index.checksum
+
+
+def test_a_record_that_says_something_else_is_found(home: Home) -> None:
+    home.extract("pds_patient", people(60), "full")
+    home.extract("scr_summary", [summary(number) for number in numbers(20)], "full")
+    made = home.builder
+    with build_lock(home.stores):
+        place = begin_build(made, "spoilt")
+        for feed in ("pds_patient", "scr_summary"):
+            apply_feed(made.site, place, feed)
+        settle_replica(made.site, place)
+    with place.database(home.settings) as connection:
+        before = table_states(connection)
+        assert misprinted(connection, PATIENT) == 0
+        first = numbers(2)
+        connection.execute(
+            f'UPDATE "{PATIENT_TABLE}" SET record = (SELECT record FROM "{PATIENT_TABLE}" WHERE nhs_number = {first[1]}) '
+            f"WHERE nhs_number = {first[0]}"
+        )
+        assert misprinted(connection, PATIENT) == 1
+        assert table_states(connection) == before, "the sums are of hashes made before packing"
+
+
+def test_bytes_that_are_no_record_are_a_damaged_generation(home: Home) -> None:
+    home.extract("pds_patient", people(30), "full")
+    made = home.builder
+    with build_lock(home.stores):
+        place = begin_build(made, "torn")
+        apply_feed(made.site, place, "pds_patient")
+        settle_replica(made.site, place)
+    with place.database(home.settings) as connection:
+        connection.execute(f"UPDATE \"{PATIENT_TABLE}\" SET record = '\\x01\\x02'::BLOB")
+    with ReplicaReader(place.replica) as replica, pytest.raises(GenerationError, match="cannot be read"):
+        replica.patient(int(numbers(1)[0]))
+
+
+def test_deep_verification_finds_a_document_that_was_made_otherwise(home: Home) -> None:
+    home.extract("pds_patient", [patient(number) for number in NUMBERS[:30]], "full")
+    manifest = home.build().manifest
+    assert manifest is not None
+    made = home.builder
+    assert [check.passed for check in verify_deeply(made.index, manifest.generation)] == [True, True]
+    with build_lock(home.stores):
+        place = begin_build(made, "again", anew=True)
+        apply_feed(made.site, place, "pds_patient")
+        settle_replica(made.site, place)
+        build_index(made.index, place)
+    folder = home.stores.generations / manifest.generation
+    writer = made.index.engine.branch(index_place(made.index.engine, place), at(folder / "spoilt"))
+    with place.database(home.settings) as connection:
+        frame = frame_of(connection, [int(NUMBERS[0])])
+    changed = frame.with_columns(gender=frame["gender"].replace({"male": "female", "female": "male"}))
+    writer.delete([int(NUMBERS[0])])
+    writer.add(document_stream(home.settings, [changed], frequencies_of(place)))
+    writer.commit()
+    (folder / "index").rename(folder / "sound")
+    (folder / "spoilt").rename(folder / "index")
+    rows, documents = verify_deeply(made.index, manifest.generation)
+    assert rows.passed
+    assert (documents.passed, documents.text) == (False, "1 documents differ")
