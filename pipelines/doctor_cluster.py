@@ -28,6 +28,7 @@ LEAST_VERSION = (2, 15)
 TRIED = "3.8"
 LEAST_HEAP = 1_000_000_000
 SECONDS = 20.0
+MAKE = "make an index"
 _LEVELS: dict[str, Level] = {"green": "ok", "yellow": "warn", "red": "fail"}
 _UNITS = {"b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40, "pb": 1 << 50}
 
@@ -55,6 +56,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
         try:
             yield from look(asked, settings)
         except ClusterUnavailable as error:
+            if error.reason == answers.REFUSED_ACCOUNT and look in (disks, heaps):
+                text = f"the account may not see {look.__name__}."
+                yield Finding(NAME, "warn", text, "Ask with the builder's account: an API node's needs no such right.")
+                continue
             yield Finding(NAME, "fail", f"{error.message} ({error.reason})", REMEDIES.get(error.reason, error.remedy))
             return
 
@@ -135,9 +140,12 @@ def rights(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
         failed = _first_refused(cluster, name, copy)
     finally:
         left = [each for each in (copy, name) if _remove(cluster, each) not in (200, 404)]
-    if failed:
+    remedy = f"Give the account the rights on {settings.opensearch_prefix}* that docs/opensearch.md lists."
+    if failed and failed == (MAKE, answers.REFUSED_ACCOUNT):
+        text = "the account may not make an index: right for an API node, and nothing can be built with it."
+        yield Finding(NAME, "warn", text, f"On a builder: {remedy[0].lower()}{remedy[1:]}")
+    elif failed:
         step, why = failed
-        remedy = f"Give the account the rights on {settings.opensearch_prefix}* that docs/opensearch.md lists."
         yield Finding(NAME, "fail", f"the account may not {step} ({why}).", remedy)
     elif left:
         yield Finding(
@@ -178,7 +186,7 @@ def _first_refused(cluster: Cluster, name: str, copy: str) -> tuple[str, str] | 
     alone = {"index.number_of_shards": 1, "index.number_of_replicas": 0}
     lean = {"dynamic": "strict", "_source": {"enabled": False, "recovery_source_enabled": False}}
     steps: tuple[tuple[str, str, str, Any], ...] = (
-        ("make an index", "PUT", f"/{name}", {"settings": alone, "mappings": lean}),
+        (MAKE, "PUT", f"/{name}", {"settings": alone, "mappings": lean}),
         ("write", "POST", f"/{name}/_bulk", b'{"index":{"_id":"1"}}\n{}\n'),
         ("refresh", "POST", f"/{name}/_refresh", None),
         ("flush", "POST", f"/{name}/_flush", None),
@@ -190,6 +198,7 @@ def _first_refused(cluster: Cluster, name: str, copy: str) -> tuple[str, str] | 
         ("give an alias", "POST", "/_aliases", {"actions": [{"add": {"index": copy, "alias": f"{copy}-a"}}]}),
         ("read settings", "GET", f"/{copy}", None),
         ("read statistics", "GET", f"/{copy}/_stats/segments", None),
+        ("see how far copies are", "GET", f"/{copy}/_recovery", None),
         ("search", "POST", f"/{name}/_search", {"size": 0}),
         ("read a document", "POST", f"/{name}/_mget", {"ids": ["1"]}),
     )

@@ -148,6 +148,25 @@ def lower(names: Sequence[str], name: str) -> list[str]:
     return [each for each in reversed(names) if top is not None and (generation_number(each) or 0) < top]
 
 
+def earlier(names: Sequence[str], name: str, manifest_of: Callable[[str], GenerationManifest]) -> list[str]:
+    """As ``lower``, but first those that ``name`` came from, link by link: what was published before it. One that was
+    rolled back from is none of them, and comes after."""
+    below = lower(names, name)
+    chain: list[str] = []
+    at = name
+    while (previous := _previous(at, manifest_of)) in below and previous not in chain:
+        at = str(previous)
+        chain.append(at)
+    return [*chain, *(each for each in below if each not in chain)]
+
+
+def _previous(name: str, manifest_of: Callable[[str], GenerationManifest]) -> str | None:
+    try:
+        return manifest_of(name).previous
+    except GenerationError:
+        return None
+
+
 def folders(generations: Path) -> list[Path]:
     """Generation folders, lowest number first."""
     if not generations.is_dir():

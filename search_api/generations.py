@@ -195,12 +195,15 @@ class Generations:
 
     def _keep_hold(self) -> None:
         """Renew the leases; let go of a generation that is no longer the one that was published."""
+        if self._held is not None:
+            self._confirm(self._held)
         with self._lock:
-            held, leased = self._held, list(self._open)
+            leased = list(self._open)
         for each in leased:
             each.lease.renew()
-        if held is None:
-            return
+
+    def _confirm(self, held: _Held) -> None:
+        """Before leases are renewed: where all was lost, a lease of what is not there would be the first thing made."""
         try:
             self._source.confirm(held.generation)
         except PassingFault:

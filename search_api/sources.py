@@ -127,8 +127,9 @@ class FolderSource:
         check_same_index(manifest, self._engine, at)
 
     def before(self, name: str) -> list[str]:
-        """Folders with a lower number."""
-        return files.lower([path.name for path in files.folders(self._folder)], name)
+        """Folders with a lower number, those first that this one came from."""
+        names = [path.name for path in files.folders(self._folder)]
+        return files.earlier(names, name, lambda each: files.read_manifest(self._folder / each))
 
     def kept(self) -> dict[str, GenerationManifest | None]:
         """Folders with a manifest."""

@@ -22,7 +22,7 @@ from assets.replica.adoption import leftovers
 from assets.replica.plan import INDEX, RECORDS
 from assets.replica.workspace import BuildState, Workspace
 from assets.stores import Stores
-from schemas.errors import GenerationError, NcrsError, PassingFault, Refused
+from schemas.errors import GenerationError, NcrsError, Refused
 from schemas.generation import GenerationManifest
 from search_api import generation_files as files
 from search_api.cluster import leases
@@ -88,7 +88,7 @@ class Elsewhere:
         if manifest.index.engine == self._engine.name:
             self._engine.remove(files.index_place(folder, manifest))
         if manifest.records is not None:
-            self.records.remove(IndexPlace(folder, manifest.records.location))
+            self.records.remove(IndexPlace(folder, manifest.records.location, manifest.records.uuid))
 
     def left(self, stores: Stores) -> list[str]:
         """Indexes of this installation that no generation and no build names; none when that is in doubt."""
@@ -113,7 +113,7 @@ class Elsewhere:
         try:
             # An engine's place of this name, whichever kind of index it is; there is no folder to it.
             self._engine.remove(IndexPlace(self._settings.home / "building" / "none", name))
-        except (PassingFault, Refused):
+        except NcrsError:
             return False
         return True
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from assets.files import remove_folder
 from assets.stores import Stores
-from schemas.errors import GenerationError, PassingFault, Refused
+from schemas.errors import GenerationError, NcrsError
 from schemas.generation import GENERATION_MANIFEST_NAME, GenerationManifest
 from search_api import generation_files as files
 from search_api.durable import sync_folder
@@ -74,7 +74,7 @@ def _previous(stores: Stores, name: str) -> str | None:
 def _may_go(name: str, cluster: Cluster | None) -> bool:
     try:
         return cluster is None or cluster.may_go(name)
-    except (PassingFault, GenerationError):
+    except NcrsError:
         return False
 
 
@@ -110,7 +110,7 @@ def _finish_removal(stores: Stores, doomed: Path, cluster: Cluster | None) -> No
     if cluster is not None and manifest is not None:
         try:
             cluster.remove(manifest)
-        except (PassingFault, Refused):
+        except NcrsError:  # whatever it is, what is published does not suffer from it
             return
     remove_folder(doomed)
     (stores.generations / files.PUBLISHED / name).unlink(missing_ok=True)

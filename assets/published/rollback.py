@@ -29,17 +29,37 @@ def rollback(made: Builder, *, to: str, reason: str) -> CurrentGeneration:
     stores = made.stores
     current = _current(stores)
     target = _target(stores, current, to)
-    verification = verify(stores, made.index.engine, target, cluster=made.cluster)
-    if not verification.passed:
-        failed = ", ".join(f"{check.name} ({check.text})" for check in verification.checks if not check.passed)
-        raise GenerationError(f"Generation {target} does not verify: {failed}.", remedy="Choose another generation.")
-    with publish_lock(stores):
-        marker = make_current(stores, target, reason)
+    # Verifying takes minutes, and a build that is published meanwhile must not retire what is being looked at.
+    lease = files.Lease(stores.generations, target)
+    try:
+        _check(made, target)
+        with publish_lock(stores):
+            _still(stores, current)
+            marker = make_current(stores, target, reason)
+    finally:
+        lease.release()
     detail = f"from {current or 'an unreadable marker'}"
     made.events.record("rolled back", target, actor=made.actor, reason=reason, detail=detail)
     if made.mirror is not None:
         made.mirror.try_to_follow(stores)
     return marker
+
+
+def _check(made: Builder, target: str) -> None:
+    verification = verify(made.stores, made.index.engine, target, cluster=made.cluster)
+    if not verification.passed:
+        failed = ", ".join(f"{check.name} ({check.text})" for check in verification.checks if not check.passed)
+        raise GenerationError(f"Generation {target} does not verify: {failed}.", remedy="Choose another generation.")
+
+
+def _still(stores: Stores, current: str | None) -> None:
+    """Raises Refused when another generation was published while the target was verified."""
+    now = _current(stores)
+    if now != current:
+        raise Refused(
+            f"Generation {now or 'none'} became current while the roll-back was prepared.",
+            remedy="Look at ncrs generations, and roll back again if it is still wanted.",
+        )
 
 
 def _current(stores: Stores) -> str | None:

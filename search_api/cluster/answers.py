@@ -67,6 +67,11 @@ _BY_TYPE = {
 _BLOCKS = frozenset({"cluster_block_exception", "index_create_block_exception"})
 _TIME_EXCEEDED = ("query_phase_execution_exception", "Time exceeded")
 _BY_STATUS = {401: REFUSED_ACCOUNT, 403: REFUSED_ACCOUNT, 404: NOT_FOUND, 429: TOO_BUSY}
+# What something in front of the cluster says when no node answers it; a node of its own accord names an error.
+NO_NODE = frozenset({502, 503, 504})
+# Statuses that a proxy or the security plugin may give with any text, and that say enough. With every other one a
+# text that is not JSON is no word of a node: a "404 not found" of a balancer is no index that is missing.
+_WORDLESS = frozenset({401, 403, 413, 429})
 # What became of a request without an answer (connection.py).
 _BY_FAULT = {
     "not_sent": UNREACHABLE,
@@ -95,7 +100,9 @@ def answer_of(status: int, body: bytes, fault: str) -> Answer:
     if not status:
         raise unavailable(_BY_FAULT[fault])
     answer = Answer(status, _parsed(body))
-    if 300 <= status < 400 or (status < 300 and answer.body is None and body):
+    if status in NO_NODE and _error(answer.body) is None:
+        raise unavailable(UNREACHABLE)
+    if 300 <= status < 400 or (status not in _WORDLESS and body and not isinstance(answer.body, dict | list)):
         raise unavailable(BROKEN)
     if status >= 500 or status == 401 or (status == 403 and reason_of(answer) == REFUSED_ACCOUNT):
         raise unavailable(reason_of(answer))
@@ -164,10 +171,13 @@ def _hits_amiss(hits: list[Any], index: str) -> str | None:
     return None
 
 
+def _error(body: Any) -> Any:
+    return body.get("error") if isinstance(body, dict) else None
+
+
 def _types(body: Any) -> Iterator[tuple[str, str]]:
     """Type and reason of the error and of the failures below it; a reason is compared, never passed on."""
-    error = body.get("error") if isinstance(body, dict) else None
-    waiting = [error]
+    waiting = [_error(body)]
     while waiting:
         part = waiting.pop()
         if not isinstance(part, dict):

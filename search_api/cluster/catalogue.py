@@ -46,7 +46,7 @@ class Catalogue:
 
         Raises Refused when the prefix is another installation's.
         """
-        self._leases.make("leases", home)
+        self._leases.make("leases", home, fleeting=True)
         self._index.make("catalogue", home)
 
     def announce(self, manifest: bytes, frequencies: bytes) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import orjson
 from opensearchpy import AsyncOpenSearch
 
+from schemas.errors import ClusterUnavailable
 from search_api import deadline
 from search_api.cluster.addresses import Address, addresses
 from search_api.cluster.answers import TIMED_OUT, TOO_BUSY, UNREACHABLE, Answer, answer_of, unavailable, whole_search
@@ -113,11 +114,20 @@ class Cluster:
             raise unavailable(UNREACHABLE) from None
         if outcome is None:
             raise unavailable(TOO_BUSY)
-        if outcome.status:
+        try:
+            answer = answer_of(*outcome)
+        except ClusterUnavailable as error:
+            self._heard(bool(outcome.status) and error.reason != UNREACHABLE)
+            raise
+        self._heard(True)
+        return answer
+
+    def _heard(self, something: bool) -> None:
+        """Remember since when no node has said a word; what a balancer says in its place is none."""
+        if something:
             self.silent_since = None
         elif self.silent_since is None:
             self.silent_since = datetime.now(UTC)
-        return answer_of(*outcome)
 
     async def _open(self) -> Nodes:
         """Made inside the loop that uses it, or its timers would belong to another one."""

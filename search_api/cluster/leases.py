@@ -82,7 +82,7 @@ def in_use(cluster: Cluster, settings: Settings, generation: str) -> bool:
     """
     index = leases_index(cluster, settings, _PATIENCE)
     index.refresh()
-    leases = [found for found in index.of_kind(_LEASE) if found.generation == generation]
+    leases = list(index.of_kind(_LEASE, generation))
     _forget_judgements(index, generation, {lease.id for lease in leases})
     judged = [_given_up(index, lease, settings.opensearch_lease_seconds) for lease in leases]
     return not all(judged)
@@ -90,8 +90,8 @@ def in_use(cluster: Cluster, settings: Settings, generation: str) -> bool:
 
 def _forget_judgements(index: SmallIndex, generation: str, leases: set[str]) -> None:
     """Take out what was seen of leases that were given back since."""
-    for found in index.of_kind(_JUDGED):
-        if found.generation == generation and found.id.removeprefix(f"{_JUDGED}:") not in leases:
+    for found in index.of_kind(_JUDGED, generation):
+        if found.id.removeprefix(f"{_JUDGED}:") not in leases:
             index.remove(found.id)
 
 

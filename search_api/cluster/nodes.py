@@ -27,6 +27,7 @@ SHARED_UP_TO_S = 5.0
 LEAST_S = 0.005
 NODE_FAILS = frozenset({502, 503, 504})
 TRY_ANOTHER = frozenset({429, 500, *NODE_FAILS})
+NO_INDEX = b"index_not_found_exception"
 _LOOK = Request("GET", "/")
 
 
@@ -98,7 +99,9 @@ class Nodes:
             return False
         if outcome.fault == "lost":
             return True
-        return len(self._nodes) > 1 and (outcome.fault == "late" or outcome.status in TRY_ANOTHER)
+        # A node that is cut off from the others does not know the newest indexes.
+        unknown = outcome.status == 404 and NO_INDEX in outcome.body
+        return len(self._nodes) > 1 and (outcome.fault == "late" or outcome.status in TRY_ANOTHER or unknown)
 
     def _pick(self, other_than: Node | None = None) -> Node:
         """The next in turn: a living one, else a dead one, else the same once more."""

@@ -182,7 +182,12 @@ class ClusterRecords:
             raise gone(self._name) if reason == NOT_FOUND else unavailable(reason or FAILED_SHARDS)
         if document.get("_index") != self._name or type(document.get("found")) is not bool:
             raise unavailable(WRONG_INDEX)
-        return dict(document["_source"]) if document["found"] else None
+        if not document["found"]:
+            return None
+        source = document.get("_source")
+        if not isinstance(source, dict) or not {"kind", "body"} <= source.keys():
+            raise unavailable(WRONG_INDEX)  # a part of it is hidden from the account
+        return source
 
     def _body(self, source: Body | None) -> Body | None:
         if source is None:
@@ -211,12 +216,19 @@ def check_records(records: ClusterRecords, state: RecordsState) -> None:
 
 
 def uuid_of(cluster: Cluster, name: str) -> str:
-    """The uuid of a concrete index; empty when there is none of this name."""
-    answer = cluster.call("GET", f"/{name}/_settings/index.uuid?local=true")
-    if answer.status != 200 and reason_of(answer) != NOT_FOUND:
-        raise unavailable(reason_of(answer))
-    found = answer.body.get(name) if answer.status == 200 else None
-    return str(found["settings"]["index"]["uuid"]) if found else ""
+    """The uuid of a concrete index; empty when there is none of this name.
+
+    What a node knows by itself is enough to go on, so no cluster manager is needed; that an index is gone is believed
+    of the manager alone, for a node that is cut off from it may not know of the index yet.
+    """
+    for asked in ("?local=true", ""):
+        answer = cluster.call("GET", f"/{name}/_settings/index.uuid{asked}")
+        if answer.status != 200 and reason_of(answer) != NOT_FOUND:
+            raise unavailable(reason_of(answer))
+        found = answer.body.get(name) if answer.status == 200 else None
+        if found:
+            return str(found["settings"]["index"]["uuid"])
+    return ""
 
 
 def gone(name: str) -> GenerationError:

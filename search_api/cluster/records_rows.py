@@ -49,7 +49,8 @@ _OLDER = """
         FROM {table} WHERE nhs_number IN (SELECT nhs_number FROM {table} GROUP BY nhs_number HAVING count(*) > 1)
     ) WHERE place > 1
 """
-# Two hashes of 64 bits each: equal for different rows once in 10^38.
+# Two hashes that share those of the columns: rows that differ are taken for equal once in 2^64 at most, and the
+# comparison with the replica (records.py of assets/index) would then find the record that was left as it was.
 _CHANGED = """
     SELECT coalesce(n.key, b.key) AS key
     FROM (SELECT {key} AS key, hash({columns}) AS one, hash('', {columns}) AS two FROM {new}) n

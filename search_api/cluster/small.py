@@ -27,6 +27,7 @@ _MAPPING = {
         "body": {"type": "object", "enabled": False},
     },
 }
+_FIELDS = frozenset({"kind", "generation", "body"})
 # One shard is plenty; a copy on a second node as soon as there is one.
 _SETTINGS = {"number_of_shards": 1, "auto_expand_replicas": "0-1"}
 
@@ -53,28 +54,40 @@ class SmallIndex:
         self._patience = patience
         self.name = name
 
-    def make(self, content: str, home: str) -> None:
-        """Make the index for this installation. Raises Refused when it is another one's."""
+    def make(self, content: str, home: str, *, fleeting: bool = False) -> None:
+        """Make the index for this installation. Raises Refused when it is another one's.
+
+        ``fleeting``: its documents are written again and again. Where the index was lost, the first of them made it
+        anew, as the cluster makes an index for any document; that one is replaced.
+        """
         meta = {"product": PRODUCT, "content": content, "home": home}
         body = {"settings": _SETTINGS, "mappings": {**_MAPPING, "_meta": meta}}
         answer = self._cluster.call("PUT", f"/{self.name}", body, budget=self._patience)
-        if answer.status == 400 and self.meta() is not None:
-            if self.meta() != meta:
-                raise Refused(
-                    f"The index {self.name} belongs to another installation.",
-                    remedy="Give each installation on a cluster a prefix of its own: NCRS_OPENSEARCH_PREFIX.",
-                )
-            return
-        _accept(answer)
+        if answer.status != 400 or (mappings := self._mappings()) is None:
+            _accept(answer)
+        elif fleeting and "_meta" not in mappings and set(mappings.get("properties", ())) <= _FIELDS:
+            _accept(self._cluster.repeat("DELETE", f"/{self.name}", budget=self._patience))
+            _accept(self._cluster.call("PUT", f"/{self.name}", body, budget=self._patience))
+        elif mappings.get("_meta") != meta:
+            raise Refused(
+                f"The index {self.name} belongs to another installation.",
+                remedy="Give each installation on a cluster a prefix of its own: NCRS_OPENSEARCH_PREFIX.",
+            )
 
     def meta(self) -> dict[str, Any] | None:
         """What the index says of itself, or None when it is not there."""
+        mappings = self._mappings()
+        if mappings is None:
+            return None
+        found = mappings.get("_meta")
+        return dict(found) if isinstance(found, dict) else {}
+
+    def _mappings(self) -> dict[str, Any] | None:
         answer = self._cluster.call("GET", f"/{self.name}/_mapping")
         if answer.status == 404:
             return None
         _accept(answer)
-        found = answer.body.get(self.name, {}).get("mappings", {}).get("_meta")
-        return dict(found) if isinstance(found, dict) else {}
+        return dict(answer.body.get(self.name, {}).get("mappings", {}))
 
     def get(self, document: str, *, large: bool = False) -> Stored | None:
         """A document, or None. Raises GenerationError when the index is not there: nothing can be said then."""
@@ -115,11 +128,12 @@ class SmallIndex:
         """Make every write visible to ``of_kind``."""
         _accept(self._cluster.repeat("POST", f"/{self.name}/_refresh", budget=self._patience))
 
-    def of_kind(self, kind: str, *, bodies: bool = True) -> Iterator[Stored]:
-        """Documents of a kind as of the last refresh, by generation; the first thousand."""
+    def of_kind(self, kind: str, generation: str | None = None, *, bodies: bool = True) -> Iterator[Stored]:
+        """Documents of a kind, or those of one generation, as of the last refresh; by generation, the first thousand."""
         fields = ["kind", "generation", *(["body"] if bodies else [])]
+        terms = {"kind": kind, **({"generation": generation} if generation else {})}
         asked = {
-            "query": {"term": {"kind": kind}},
+            "query": {"bool": {"filter": [{"term": {name: value}} for name, value in terms.items()]}},
             "_source": fields,
             "sort": ["generation"],
             "size": _PAGE,

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
-from schemas.errors import GenerationError
+from schemas.errors import GenerationError, PassingFault
 from schemas.generation import CurrentGeneration, GenerationManifest, RecordsState
 from search_api import generation_files as files
 from search_api.cluster.catalogue import Catalogue
@@ -35,14 +36,26 @@ class ClusterSource:
         self._cluster = cluster_of(settings)
         self._catalogue = Catalogue(self._cluster, settings)
         self._node = uuid4().hex
+        self._newest: datetime | None = None
 
     def marker(self) -> Hashable:
         """Version and content of the marker's document."""
         return self._catalogue.marker()
 
     def current(self) -> CurrentGeneration | None:
-        """The marker's document."""
-        return self._catalogue.current()
+        """The marker's document, never one that is older than the last.
+
+        A node that is cut off from the others goes on telling what it knew, and what was published, restricted or
+        corrected since must not be taken back. A roll-back is a new marker. Raises PassingFault.
+        """
+        found = self._catalogue.current()
+        if found is not None and self._newest is not None and found.published_at < self._newest:
+            raise PassingFault(
+                "A node of the cluster names an older publication than the one that is served.",
+                remedy="Is it cut off from the others? If the catalogue was restored from a snapshot, restart the API.",
+            )
+        self._newest = found.published_at if found is not None else self._newest
+        return found
 
     def lease(self, name: str) -> ClusterLease:
         """A document that says what this node reads."""
@@ -75,8 +88,8 @@ class ClusterSource:
             generation.replica.confirm()
 
     def before(self, name: str) -> list[str]:
-        """Generations of the catalogue with a lower number."""
-        return files.lower(self._catalogue.names(), name)
+        """Generations of the catalogue with a lower number, those first that this one came from."""
+        return files.earlier(self._catalogue.names(), name, self._catalogue.manifest)
 
     def kept(self) -> dict[str, GenerationManifest | None]:
         """Generations of the catalogue."""

@@ -46,6 +46,10 @@ class Frequencies:
     read: Sounds | None = field(default=None, compare=False, repr=False)
     rule: FrequencyRule | None = field(default=None, compare=False, repr=False)
 
+    def __reduce__(self) -> tuple[type[Frequencies], tuple[object, ...]]:
+        """What was worked out from the counts stays here: it is large, and another process may not need it."""
+        return Frequencies, (self.population, self.family, self.given, self.crowded, self.read)
+
     @classmethod
     def build(cls, frames: Iterable[pl.DataFrame]) -> Frequencies:
         """Count the names in frames that have a ``names`` column in row form; hidden names are left out."""

@@ -25,6 +25,8 @@ BY_SCORE = [{"_score": "desc"}, {"nhs": "asc"}]
 SENTINEL_BOOST = 1 << 22
 # Lucene takes 1,024 clauses in a query; a few are ours.
 MOST_CLAUSES = 1_000
+# The cluster takes 65,536 (index.max_terms_count).
+MOST_TERMS = 60_000
 # Where the part of a key begins that does not depend on the birth date (formats: matching/blocking.py). A
 # document has one birth date, so of such keys that are equal from there it has one at most.
 _DATED = {"a": 9, "b": 9, "c": 9, "e": 5, "m": 5}
@@ -95,10 +97,11 @@ def _groups(keys: Sequence[WeighedKey]) -> list[tuple[list[str], int]]:
 def _summed(groups: Sequence[tuple[list[str], int]]) -> Query:
     """The same sum, of any number of groups: each document found is weighed by itself, which takes longer."""
     every = [word for words, _ in groups for word in words]
+    parts = [_words(every[start : start + MOST_TERMS]) for start in range(0, len(every), MOST_TERMS)]
     functions = [{"filter": _words(words), "weight": rarity} for words, rarity in groups]
     return {
         "function_score": {
-            "query": {"terms": {"keys": every}},
+            "query": {"bool": {"should": parts}},
             "functions": functions,
             "score_mode": "sum",
             "boost_mode": "replace",

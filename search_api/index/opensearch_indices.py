@@ -19,14 +19,13 @@ from schemas.errors import ClusterUnavailable, GenerationError, PassingFault, Pe
 from search_api.cluster.answers import NOT_FOUND, reason_of, unavailable
 from search_api.cluster.client import Answer, Cluster
 from search_api.index.opensearch_form import REOPENED, Form, Meta, serving_settings
+from search_api.index.opensearch_health import ADMIN_SECONDS, Health
 from search_api.index.opensearch_reader import Held
 from search_api.index.sending import Sender
 from search_api.settings import Settings
 
 LOOK_SECONDS = 10.0
-ADMIN_SECONDS = 60.0
 REFRESH_SECONDS = 600.0
-HEALTH_STEP = 5
 # A merge that has not begun for so long will not: there is nothing to merge.
 MERGE_IDLE_SECONDS = 5.0
 MOST_ROUTES = 10_000
@@ -61,6 +60,7 @@ class Indices:
         self.cluster = cluster
         self.form = form
         self._settings = settings
+        self.health = Health(cluster, settings.opensearch_bulk_patience)
 
     def look(self, name: str) -> Found | None:
         """The index of this name, or None. Raises Refused when the name is an alias: none is ever served."""
@@ -98,7 +98,7 @@ class Indices:
         if answer.status == 400 and _type(answer) == _EXISTS:
             raise taken(name)
         _taken(answer)
-        self.wait_for(name, "yellow")
+        self.health.wait_for(name, "yellow")
         return self._marked(self._look_again(name), Meta(home, name, build, uuid4().hex, self.form.digest))
 
     def reopen(self, found: Found) -> Found:
@@ -148,7 +148,7 @@ class Indices:
         self._close_to_writing(found.name)
         self._settings_of(found.name, serving_settings(self._settings.opensearch_replicas))
         self._without_alias(found.name)
-        self.wait_for(found.name, "green")
+        self.health.wait_for(found.name, "green")
         self._say(found.name, replace(found.meta, finished=True))
 
     def _flush(self, name: str) -> None:
@@ -169,49 +169,14 @@ class Indices:
                 remedy="Is a shard being moved (GET _cat/recovery)? Cancel it (POST _cluster/reroute), then build again.",
             )
 
-    def wait_for(self, name: str, status: str) -> None:
-        """Wait until the index has this health. The patience begins anew whenever more of its shards are there, or
-        more of a copy that is being made.
-
-        Raises PassingFault with what is missing when it does not get there.
-        """
-        patience, best = self._settings.opensearch_bulk_patience, (-1, -1)
-        until = time.monotonic() + patience
-        params = {"wait_for_status": status, "timeout": f"{HEALTH_STEP}s"}
-        while True:
-            body = self._health(name, params)
-            if body.get("timed_out") is False:
-                return
-            reached = (int(body.get("active_shards", -1)), self._copied(name) if body.get("initializing_shards") else 0)
-            if reached > best:
-                best, until = reached, time.monotonic() + patience
-            if time.monotonic() >= until:
-                raise PassingFault(
-                    f"The index {name} is not {status} after {patience:g} seconds: it is {body.get('status', 'unknown')},"
-                    f" {body.get('unassigned_shards', '?')} shards have no node.",
-                    remedy="Add nodes or disk, or lower NCRS_OPENSEARCH_REPLICAS; then build again, it goes on from here.",
-                )
-
-    def _copied(self, name: str) -> int:
-        """How much of the copies under way has arrived: bytes and documents."""
-        try:
-            answer = self.cluster.call(
-                "GET", f"/{name}/_recovery", params={"active_only": "true"}, budget=ADMIN_SECONDS
-            )
-        except ClusterUnavailable:
-            return 0
-        under_way = answer.body.get(name, {}).get("shards", []) if answer.status == 200 else []
-        return sum(
-            int(each["index"]["size"]["recovered_in_bytes"]) + int(each["translog"]["recovered"]) for each in under_way
-        )
-
-    def remove(self, name: str, home: str) -> None:
-        """Delete an index that this installation made; nothing when it is gone.
+    def remove(self, name: str, home: str, uuid: str = "") -> None:
+        """Delete an index that this installation made; nothing when it is gone, or when ``uuid`` tells that another
+        one has its name now.
 
         Raises Refused when it is another's, PassingFault while a snapshot holds it.
         """
         found = self.look(name)
-        if found is None:
+        if found is None or (uuid and found.uuid != uuid):
             return
         if found.meta is None or found.meta.home != home:
             raise Refused(
@@ -223,16 +188,6 @@ class Indices:
             raise PassingFault(f"A snapshot of {name} is being taken.", remedy="Try again when it is done.")
         if answer.status != 404:
             _taken(answer)
-
-    def _health(self, name: str, params: Mapping[str, str]) -> dict[str, Any]:
-        try:
-            answer = self.cluster.call(
-                "GET", f"/_cluster/health/{name}", params=params, budget=HEALTH_STEP + ADMIN_SECONDS
-            )
-        except ClusterUnavailable:
-            time.sleep(1.0)
-            return {}
-        return answer.body if answer.status in (200, 408) else _taken(answer)
 
     def _segments(self, name: str, part: str, value: str) -> int:
         body = _taken(self.cluster.call("GET", f"/{name}/_stats/segments,merge", budget=ADMIN_SECONDS))

@@ -36,12 +36,17 @@ class Places:
     def begin(self, at: IndexPlace, *made_from: str) -> tuple[Found, Progress]:
         """The index of this build, new or gone on with, and how far it has come.
 
+        One whose shard is lost is begun anew: while it is filled there is no copy, and nothing was published from it.
         Raises PermanentFault when an index of this name is there and is not of this build.
         """
         build = self._identity(at, made_from)
         progress = Progress(progress_path(at))
         found = self.indices.look(at.location)
-        if found is not None and progress.filling() == Filling(found.uuid, build):
+        if (
+            found is not None
+            and progress.filling() == Filling(found.uuid, build)
+            and not self.indices.health.lost(found.name)
+        ):
             return self.indices.reopen(found), progress
         self.clear(at)
         made = self.indices.make(at.location, installation_of(self._home), build)
@@ -104,7 +109,7 @@ class Places:
 
     def remove(self, at: IndexPlace) -> None:
         """Delete the index and its progress; nothing when it is gone. Raises Refused when it is another's."""
-        self.indices.remove(at.location, installation_of(self._home))
+        self.indices.remove(at.location, installation_of(self._home), at.uuid)
         progress_path(at).unlink(missing_ok=True)
 
     def _identity(self, at: IndexPlace, made_from: tuple[str, ...]) -> str:

@@ -188,6 +188,19 @@ def test_a_node_is_killed_under_a_load(
     assert (filled.count(), filled.checksum()) == (PEOPLE, served.checksum())
 
 
+def test_a_load_whose_only_copy_is_lost_begins_anew(
+    nodes: LocalCluster, crowd: Crowd, crowd_with: With, served: OpenSearchReader
+) -> None:
+    """The node does not come back: waiting for it would never end, and nothing is published from what it held."""
+    impatient = crowd_with(opensearch_bulk_bytes=60_000, opensearch_bulk_patience=3.0, opensearch_shards=1)
+    name = impatient.place("lost").location
+    with pytest.raises(ClusterUnavailable, match="took no document"):
+        _load(impatient, "lost", PEOPLE // 2, lambda: _holder(nodes, name).kill())
+    _wait(lambda: _shards(nodes, name)[0]["state"] == "UNASSIGNED")
+    filled = impatient.index("lost")
+    assert (filled.count(), filled.checksum()) == (PEOPLE, served.checksum())
+
+
 def test_a_shard_that_is_moved_amid_a_load_stops_it(
     nodes: LocalCluster, crowd: Crowd, crowd_with: With, served: OpenSearchReader
 ) -> None:
@@ -211,8 +224,8 @@ def test_a_shard_that_is_moved_amid_a_load_stops_it(
 
 
 def _shards(cluster: LocalCluster, index: str) -> list[dict[str, str]]:
-    found = httpx2.get(f"{cluster.nodes[0].address}/_cat/shards/{index}?format=json", trust_env=False).json()
-    return list(found)
+    alive = next(node for node in cluster.nodes if node.answers())
+    return list(httpx2.get(f"{alive.address}/_cat/shards/{index}?format=json", trust_env=False).json())
 
 
 def _moves(cluster: LocalCluster, index: str) -> str:

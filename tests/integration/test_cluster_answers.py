@@ -141,6 +141,28 @@ def test_bytes_that_are_no_json_are_refused(index: str, said: bytes) -> None:
     assert _refusal(lambda: whole_search(answer_of(200, said, ""), index)) == "broken"
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "reason"),
+    [
+        (404, b"default backend - 404", "broken"),
+        (400, b"<html>", "broken"),
+        (409, b'"text"', "broken"),
+        (500, b"<html>", "broken"),
+        (502, b"<html>", "unreachable"),
+        (503, b"", "unreachable"),
+        (504, b'{"message": "upstream"}', "unreachable"),
+        (503, b'{"error": {"type": "cluster_manager_not_discovered_exception"}}', "not_ready"),
+    ],
+)
+def test_what_something_in_front_says_is_no_word_of_the_cluster(status: int, said: bytes, reason: str) -> None:
+    assert _refusal(lambda: answer_of(status, said, "")) == reason
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, b'{"found": false}'), (413, b"<html>"), (429, b""), (404, b"")])
+def test_what_a_node_says_without_an_error_is_an_answer(status: int, said: bytes) -> None:
+    assert answer_of(status, said, "").status == status
+
+
 def test_no_hits_are_an_answer_too(cluster: Cluster, index: str) -> None:
     assert cluster.search(index, {"query": {"term": {"number": 99}}})["hits"]["hits"] == []
 

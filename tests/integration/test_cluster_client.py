@@ -65,6 +65,8 @@ def open_cluster() -> Iterator[Callable[..., Cluster]]:
         yield opener
 
 
+# A node that is cut off from the others, asked for an index made since.
+UNKNOWN = say(404, {"error": {"type": "index_not_found_exception", "index": "words"}, "status": 404})
 Opener = Callable[..., Cluster]
 Fronts = Callable[[int], list[Front]]
 
@@ -209,8 +211,8 @@ def test_connections_do_not_pile_up(fronts: Fronts, open_cluster: Opener, index:
 
 @pytest.mark.parametrize(
     "fault",
-    [DROP, DROP_ANSWER, say(502, {}), say(503, {}), say(504, {}), say(429, {}), slow(FOR_EVER)],
-    ids=["dropped", "answer dropped", "502", "503", "504", "429", "slow"],
+    [DROP, DROP_ANSWER, say(502, {}), say(503, {}), say(504, {}), say(429, {}), slow(FOR_EVER), UNKNOWN],
+    ids=["dropped", "answer dropped", "502", "503", "504", "429", "slow", "an index it does not know yet"],
 )
 def test_a_search_is_asked_once_more_on_another_node(
     fronts: Fronts, open_cluster: Opener, index: str, fault: Treatment
@@ -282,7 +284,7 @@ def test_one_node_gets_a_second_attempt_after_a_lost_connection_only(
     turns = iter([DROP, PASS])
     front.rule = lambda _asked: next(turns)
     assert cluster.search(index, QUERY)["hits"]["hits"]
-    front.rule = lambda _asked: say(503, {})
+    front.rule = lambda _asked: say(503, {"error": {"type": "search_phase_execution_exception"}})
     assert _reason(lambda: cluster.search(index, QUERY)) == "failed_shards"
     front.rule = lambda _asked: slow(FOR_EVER)
     assert _reason(lambda: cluster.search(index, QUERY, budget=0.2)) == "timed_out"
@@ -344,6 +346,20 @@ def test_an_answer_that_is_not_json_is_none(fronts: Fronts, open_cluster: Opener
     cluster = open_cluster([front])
     assert _reason(lambda: cluster.call("GET", "/")) == "broken"
     assert _reason(lambda: cluster.search(index, QUERY)) == "broken"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_balancer_without_a_node_behind_it_is_no_node(
+    fronts: Fronts, open_cluster: Opener, index: str, status: int
+) -> None:
+    (front,) = fronts(1)
+    cluster = open_cluster([front])
+    front.rule = lambda _asked: say(status, b"<html>")
+    assert _reason(lambda: cluster.search(index, QUERY)) == "unreachable"
+    assert cluster.silent_since is not None
+    front.rule = lambda _asked: PASS
+    cluster.search(index, QUERY)
+    assert cluster.silent_since is None
 
 
 def test_redirects_are_not_followed(fronts: Fronts, open_cluster: Opener) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from assets.published.rollback import rollback
 from schemas.errors import ConfigurationError, GenerationError, PassingFault, Refused
 from schemas.generation import CurrentGeneration, GenerationManifest
 from search_api.cluster import catalogue as catalogues
@@ -280,6 +281,69 @@ def test_retention_keeps_what_a_node_reads(home: Home, node: Settings) -> None:
         catalogue_of(home).manifest(first)
     index = f"{node.opensearch_prefix}*-{first}"
     assert cluster_of(home.settings).call("GET", f"/{index}", budget=30).body == {}
+
+
+@pytest.mark.usefixtures("_looks_when_told")
+def test_a_marker_of_long_ago_takes_nothing_back(home: Home, node: Settings) -> None:
+    """As a node of the cluster tells that is cut off from the others; a roll-back is a new marker."""
+    catalogue = catalogue_of(home)
+    old = catalogue.current()
+    assert old is not None
+    with serve(node) as generations:
+        second = next_generation(home, 2)
+        assert generations.refresh() == Serving(second.generation, None)
+        new = catalogue.current()
+        assert new is not None
+        catalogue.mark(old)
+        serving = generations.refresh()
+        assert (serving.generation, "older publication" in str(serving.problem)) == (second.generation, True)
+        assert version_of(generations) == 2
+        catalogue.mark(new)
+        assert generations.refresh() == Serving(second.generation, None)
+        catalogue.mark(old.model_copy(update={"published_at": datetime.now(UTC), "reason": "rolled back"}))
+        assert generations.refresh() == Serving(old.generation, None)
+
+
+@pytest.mark.usefixtures("_looks_when_told")
+def test_in_place_of_one_that_is_lost_comes_the_one_it_came_from(home: Home, node: Settings) -> None:
+    """Not the one with the next lower number: that was rolled back from."""
+    first = home.stores.generations / next(path.name for path in home.stores.generations.glob("000001-*"))
+    withdrawn = next_generation(home, 2)
+    rollback(home.builder, to=first.name, reason="a bad extract")
+    third = next_generation(home, 3)
+    assert third.previous == first.name
+    with serve(node) as generations:
+        assert generations.serving.generation == third.generation
+        delete(home, third.index.location)
+        assert generations.refresh().generation == first.name != withdrawn.generation
+
+
+@pytest.mark.usefixtures("_looks_when_told")
+def test_leases_that_were_lost_are_made_anew_by_the_next_build(home: Home, node: Settings) -> None:
+    """A node may have written its lease again before, and the cluster made an index for it."""
+    name = leases_index(cluster_of(home.settings), home.settings).name
+    with serve(node) as generations:
+        delete(home, name)
+        ClusterLease(cluster_of(home.settings), home.settings, "a node", str(generations.serving.generation))
+        assert leases_index(cluster_of(home.settings), home.settings).meta() == {}
+        second = next_generation(home, 2)
+        assert generations.refresh() == Serving(second.generation, None)
+    meta = leases_index(cluster_of(home.settings), home.settings).meta()
+    assert meta is not None
+    assert meta["content"] == "leases"
+
+
+def test_an_index_of_somebody_else_in_the_place_of_leases_is_left_alone(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    other = Home(tmp_path / "home", options)
+    name = leases_index(cluster_of(other.settings), other.settings).name
+    mapping = {"mappings": {"properties": {"theirs": {"type": "keyword"}}}}
+    assert cluster_of(other.settings).call("PUT", f"/{name}", mapping, budget=30).status == 200
+    other.extract("pds_patient", [patient(NUMBERS[0])], "full")
+    with pytest.raises(Refused, match="another installation"):
+        other.build()
+    assert cluster_of(other.settings).call("GET", f"/{name}/_mapping", budget=30).body[name] == mapping
 
 
 def test_a_second_installation_of_the_prefix_is_refused(tmp_path: Path, home: Home, options: dict[str, Any]) -> None:

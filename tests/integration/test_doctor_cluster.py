@@ -123,10 +123,31 @@ def test_marks_of_disks(mark: str, free: float) -> None:
     assert doctor_cluster.must_be_free(mark, 1000) == pytest.approx(free)
 
 
+def test_the_account_of_an_api_node_is_no_fault(find: Find, front: Front) -> None:
+    """It may neither see disks and heaps nor make an index: each is said, and none of it ends the list."""
+    refused = say(403, {"error": {"type": "security_exception", "reason": "no permissions"}})
+
+    def forbidden(asked: Asked) -> Treatment:
+        path = asked.target.partition("?")[0]
+        builders = path.startswith(("/_cluster/settings", "/_nodes")) or asked.method == "PUT"
+        return refused if builders else PASS
+
+    find()
+    front.rule = forbidden
+    found = list(doctor.cluster(Settings(index=front.address, opensearch_replicas=0)))
+    assert {finding.level for finding in found} <= {"ok", "warn"}, [finding.line() for finding in found]
+    assert [word for word in ("disks", "heaps", "make an index") if any(word in each.text for each in found)] == [
+        "disks",
+        "heaps",
+        "make an index",
+    ]
+
+
 @pytest.mark.parametrize(
     ("part", "step"),
     [
         ("/_bulk", "write"),
+        ("/_recovery", "copies"),
         ("/_clone/", "clone"),
         ("/_block/write", "close"),
         ("/_aliases", "alias"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +103,27 @@ def test_roll_backs_that_are_refused(home: Home, to: str, reason: str, text: str
 def test_rolling_back_to_the_current_generation_is_refused(home: Home) -> None:
     with pytest.raises(Refused, match="current already"):
         rollback(home.builder, to=current(home), reason="r")
+
+
+def test_a_publication_during_a_roll_back_takes_neither_target_nor_place(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build is published while the target is verified: it may not retire the target, nor be passed over."""
+    first, *_ = names(home)
+    home.settings = home.settings.model_copy(update={"retention": 1})
+    published = []
+
+    def verified(*given: Any, **named: Any) -> Any:
+        found = verify(*given, **named)
+        home.extract("pds_patient", [patient(NUMBERS[0], 9)])
+        published.append(home.build().manifest)
+        return found
+
+    monkeypatch.setattr("assets.published.rollback.verify", verified)
+    with pytest.raises(Refused, match="became current while"):
+        rollback(home.builder, to=first, reason="r")
+    assert current(home) == published[0].generation
+    assert first in names(home)
 
 
 def test_rolling_back_to_a_damaged_generation_is_refused(home: Home) -> None:

@@ -220,6 +220,23 @@ def test_what_is_not_ours_is_neither_opened_nor_removed(
     assert server.head(f"/{site.at('served').location}").status_code == 404
 
 
+def test_an_index_with_the_name_and_another_uuid_is_not_removed(site: Site, people: pl.DataFrame) -> None:
+    _, at = _opened(site, people)
+    site.engine.remove(replace(at, uuid="another"))
+    assert site.engine.uuid(at) == at.uuid
+    site.engine.remove(at)
+    with pytest.raises(GenerationError):
+        site.engine.uuid(at)
+
+
+def test_more_keys_than_the_cluster_takes_in_one_clause(site: Site, people: pl.DataFrame) -> None:
+    reader, _ = _opened(site, people)
+    keys = [f"t{number}" for number in range(70_000)] + _asked(people)
+    found = reader.candidates(keyed(keys, limit=5))
+    assert found.numbers == reader.candidates(keyed(_asked(people), limit=5)).numbers
+    assert found.numbers
+
+
 def test_an_alias_is_never_served(site: Site, people: pl.DataFrame, server: httpx2.Client) -> None:
     _, at = _opened(site, people)
     alias = site.at("alias")

@@ -25,9 +25,10 @@ def main() -> None:
     options = _options()
     print(hardware(), flush=True)
     with bench_home(options.home, options.patients) as home:
-        measured = [_shown(figure) for figure in _figures(home, options)]
-    if not options.dry:
-        write(measured, seed=options.seed)
+        for part in _parts(home, options):
+            measured = [_shown(figure) for figure in part]
+            if not options.dry:  # part by part: what was measured is kept when a later part fails
+                write(measured, seed=options.seed)
 
 
 def _options() -> argparse.Namespace:
@@ -39,14 +40,14 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _figures(home: Path, options: argparse.Namespace) -> Iterator[Figure]:
+def _parts(home: Path, options: argparse.Namespace) -> Iterator[Iterator[Figure]]:
     size = way.label(options.patients)
-    yield from way.figures(home, options.patients, options.seed)
-    yield from bench_matching.figures(home, size)
-    yield from served.figures(home, f"bench.{size}")
-    yield from trace.figures(home)
-    yield from _engines(home, options)
-    yield from audit.figures(home / "bench-audit")
+    yield way.figures(home, options.patients, options.seed)
+    yield bench_matching.figures(home, size)
+    yield served.figures(home, f"bench.{size}")
+    yield trace.figures(home)
+    yield _engines(home, options)
+    yield audit.figures(home / "bench-audit")
 
 
 def _engines(home: Path, options: argparse.Namespace) -> Iterator[Figure]:

@@ -69,11 +69,13 @@ def hardware() -> str:
 
 
 def commit() -> str:
-    """The commit measured, with a mark when files differ from it."""
-    run = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return run.stdout.strip() or "unknown"
+    """The commit measured, with a mark when files differ from it; the pages that figures go into do not count."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs")
+    return (_git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def stored() -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from search_api.matching.matcher import Matcher
 from search_api.matching.questions import DateRange, Mode, Question
 from search_api.matching.rarity import Rarities, Sounds, bits, weigh
 from tests.lib.crowd import crowd
-from tests.lib.index import SmallIndex, address, build, name, nhs_number, person
+from tests.lib.index import SmallIndex, address, build, frame, name, nhs_number, person
 
 MILLION = 1_000_000
 # Smith S530, John J500 (as a key code G500), a name that few have, and one that nobody has.
@@ -199,3 +200,13 @@ def test_nobody_is_asked_when_every_key_is_crowded(few: SmallIndex) -> None:
     index = Recorder(few.reader)
     answer = Matcher(key_cap=5).answer(asked, index, crowded)  # type: ignore[arg-type]
     assert (answer.matches, answer.truncated, index.asked) == ((), True, [])
+
+
+def test_frequencies_travel_without_what_was_worked_out_from_them() -> None:
+    """To the processes that build an index, also from one that answered questions before."""
+    people = [person(nhs_number(at), name("Smith", "John"), born="1980-01-01") for at in range(3)]
+    asked = Frequencies.build([frame(people)])
+    assert asked.family_spelling.neighbours("SMYTH", 5) == [("SMITH", 3)]
+    sent = pickle.dumps(asked)
+    assert len(sent) < 1000
+    assert pickle.loads(sent) == asked
