@@ -1,0 +1,110 @@
+"""What a run has done, on disk in its home: a killed run goes on at the stage it stopped in.
+
+Belongs here: the file and what it says. Does not belong here: stages, measuring.
+
+One line of JSON an event, written in one piece: a kill leaves whole lines and at most one torn one, which
+counts for nothing. While a stage runs a line now and then tells how long and how large it has been, so that
+the time of an attempt that was killed counts too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import Refused
+
+NAME = "national.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished stage: seconds and peak of all its attempts, the disk after it, and what it measured."""
+
+    stage: str
+    seconds: float
+    peak_gb: float
+    disk_gb: float
+    attempts: int
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class Journal:
+    """The journal of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / NAME
+
+    def begin(self, conditions: Mapping[str, Any]) -> None:
+        """Write down what the run is about, or see that it is about the same.
+
+        Raises:
+            Refused: the home holds a run of another size or seed.
+        """
+        told = next((line["run"] for line in self._lines() if "run" in line), None)
+        if told is None:
+            self._add({"run": dict(conditions)})
+        elif told != dict(conditions):
+            raise Refused(
+                f"The home holds a national run of {told}, not of {dict(conditions)}.",
+                remedy="Name another folder with --home, or the same size and seed.",
+            )
+
+    def started(self, stage: str) -> None:
+        """A stage begins, once more if it was begun before."""
+        self._add({"stage": stage, "event": "started"})
+
+    def running(self, stage: str, seconds: float, peak_gb: float) -> None:
+        """How long this attempt has been at work, and its largest size so far."""
+        self._add({"stage": stage, "event": "running", "seconds": seconds, "peak_gb": peak_gb})
+
+    def done(self, stage: str, disk_gb: float, figures: Mapping[str, float]) -> Entry:
+        """The stage is finished."""
+        self._add({"stage": stage, "event": "done", "disk_gb": disk_gb, "figures": dict(figures)})
+        return self.entries()[stage]
+
+    def entries(self) -> dict[str, Entry]:
+        """Every finished stage, in the order of finishing."""
+        return {name: entry for name in self._stages() if (entry := self._entry(name)) is not None}
+
+    def _stages(self) -> list[str]:
+        return list(dict.fromkeys(line["stage"] for line in self._lines() if line.get("event") == "done"))
+
+    def _entry(self, stage: str) -> Entry | None:
+        lines = [line for line in self._lines() if line.get("stage") == stage]
+        last = next((line for line in reversed(lines) if line["event"] == "done"), None)
+        if last is None:
+            return None
+        longest: list[float] = []
+        for line in lines:
+            if line["event"] == "started":
+                longest.append(0.0)
+            elif line["event"] == "running":
+                longest[-1] = line["seconds"]
+        peak = max((line["peak_gb"] for line in lines if line["event"] == "running"), default=0.0)
+        return Entry(stage, sum(longest), peak, last["disk_gb"], len(longest), last["figures"])
+
+    def _add(self, line: Mapping[str, Any]) -> None:
+        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, b"\n" + json.dumps(line).encode() + b"\n")
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        return [line for raw in self._path.read_text("utf-8").splitlines() if (line := _parsed(raw)) is not None]
+
+
+def _parsed(raw: str) -> dict[str, Any] | None:
+    try:
+        line = json.loads(raw)
+    except json.JSONDecodeError:
+        return None
+    return line if isinstance(line, dict) else None
