@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -112,8 +113,11 @@ class Twins:
     def rows(self, generation: str) -> pl.DataFrame:
         """The people of a generation, in the form that documents are made of."""
         replica = self.one.settings.generations_folder / generation / REPLICA_NAME
-        with closing(db.open_reader(replica, 1.0)) as connection:
-            return pl.concat(document_frames(connection))
+        with tempfile.TemporaryDirectory() as folder:
+            # A process has one way of opening a file, and readers of single rows may have this one open.
+            copied = Path(shutil.copy(replica, folder))
+            with closing(db.open_scan(copied, 1.0, 2)) as connection:
+                return pl.concat(document_frames(connection))
 
 
 def _frequencies(manifest: GenerationManifest) -> list[FileState]:
