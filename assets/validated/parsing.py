@@ -9,13 +9,10 @@ A bad line is a result, not an error: it becomes a rejection with its row number
 from __future__ import annotations
 
 import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from quality.catalogue import LINE_RULES
 from schemas.errors import DataFault
 from schemas.feeds import FEEDS
 from schemas.fhir.envelope import read_line
+from search_api.index.workers import end_with_parent
 
 # Faults of a reader that met a shape nobody thought of; the line is bad, the run goes on.
 _SHAPE_FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
@@ -70,7 +68,7 @@ def parse_blocks(blocks: Iterable[Block], job: Job, workers: int) -> Iterator[Pa
         return
     # Polars holds threads, so processes are spawned, never forked.
     method = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=method, initializer=_die_with_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=method, initializer=end_with_parent) as pool:
         yield from _in_order(blocks, lambda block: pool.submit(parse_block, block, job), workers * 2)
 
 
@@ -146,16 +144,3 @@ def _in_order(blocks: Iterable[Block], submit: Callable[[Block], Future[Parsed]]
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _die_with_parent() -> None:
-    """End this worker when its parent is killed, instead of waiting for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

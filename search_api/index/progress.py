@@ -16,8 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from search_api.durable import as_line, journal_lines
 from search_api.index.provider import IndexPlace
 
 
@@ -48,7 +47,7 @@ def progress_path(at: IndexPlace) -> Path:
 
 def acknowledged(at: IndexPlace) -> int:
     """Documents of this index that the cluster has acknowledged so far, for whoever shows progress."""
-    return sum(reached.documents for reached in _reached(_lines(progress_path(at))).values())
+    return sum(reached.documents for reached in _reached(journal_lines(progress_path(at))).values())
 
 
 class Progress:
@@ -66,7 +65,7 @@ class Progress:
 
     def filling(self) -> Filling | None:
         """What the file is about, if there is one."""
-        for line in _lines(self._path):
+        for line in journal_lines(self._path):
             if isinstance(line.get("filling"), dict):
                 return Filling(**line["filling"])
         return None
@@ -77,7 +76,7 @@ class Progress:
 
     def reached(self) -> dict[int, Reached]:
         """The furthest record of each piece."""
-        return _reached(_lines(self._path))
+        return _reached(journal_lines(self._path))
 
     def discard(self) -> None:
         """Forget everything: the next filling begins anew."""
@@ -93,23 +92,7 @@ class Progress:
     def _add(self, line: dict[str, Any]) -> None:
         if self._file is None:
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.write(self._file, b"\n" + orjson.dumps(line) + b"\n")
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        raw = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    return [line for line in map(_parsed, raw) if line is not None]
-
-
-def _parsed(raw: bytes) -> dict[str, Any] | None:
-    try:
-        line = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-    return line if isinstance(line, dict) else None
+        os.write(self._file, as_line(line))
 
 
 def _reached(lines: Iterable[dict[str, Any]]) -> dict[int, Reached]:

@@ -64,7 +64,7 @@ class Matcher:
 
         With ``too_many`` the matches are still given, for the audit: PDS shows none of them (pds.md 1.6).
         """
-        prior = self.weights.prior(max(index.count(), frequencies.population))
+        prior = self.prior(index, frequencies)
         if question.mode is Mode.FILTER:
             return self._filter(question, index, frequencies, prior)
         asked = ask(question)
@@ -73,6 +73,10 @@ class Matcher:
             return self._fuzzy(question, asked, sets, prior, frequencies)
         found, scored = self._settled(question, asked, _joined(*sets), index, frequencies)
         return self._wide(question, scored, found, frozenset(sets[1].numbers), prior)
+
+    def prior(self, index: IndexReader, frequencies: Frequencies) -> float:
+        """Bits before any evidence, by the people indexed or, where they are more, those the names were counted of."""
+        return self.weights.prior(max(index.count(), frequencies.population))
 
     def _candidates(
         self, question: Question, asked: Asked, index: IndexReader, frequencies: Frequencies
@@ -143,7 +147,7 @@ class Matcher:
         self, question: Question, asked: Asked, found: CandidateSet, index: IndexReader, frequencies: Frequencies
     ) -> tuple[CandidateSet, list[Scored]]:
         """Candidates and their scores, after a second look where the first found nobody who is likely meant."""
-        prior = self.weights.prior(max(index.count(), frequencies.population))
+        prior = self.prior(index, frequencies)
         scored = self._score(asked, _persons(found), prior, frequencies)
         named = asked.family.joined or asked.first
         if not named or max(posteriors([item.weight for item in scored]), default=0.0) >= self.weights.grades.settled:

@@ -10,10 +10,12 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect, Request
 
 from search_api import errors
+from search_api.services import services
 
 FORM = "application/x-www-form-urlencoded"
 JSON_TYPES = frozenset({"application/fhir+json", "application/json"})
 MOST_FIELDS = 200
+BODY_ONLY = "The parameters of _search belong in the body, not in the address"
 
 Items = list[tuple[str, str]]
 
@@ -35,6 +37,15 @@ async def read_body(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise errors.SpineError(errors.INVALID_VALUE, "The body ended before it was complete") from None
     return b"".join(chunks)
+
+
+async def form_fields(request: Request) -> Items:
+    """Fields of a search sent as a form. Raises 415 for another body, 400 for fields in the address, 413."""
+    if media_type(request) != FORM:
+        raise errors.SpineError(errors.UNSUPPORTED_MEDIA, f"The body must be {FORM}")
+    if request.scope["query_string"]:
+        raise errors.invalid_search(BODY_ONLY)
+    return fields(await read_body(request, services(request).settings.body_limit))
 
 
 def fields(encoded: bytes) -> Items:

@@ -18,15 +18,13 @@ from search_api.access.routes import requires
 from search_api.answering import answer, head_of
 from search_api.patients import describe
 from search_api.patients.asked import check_mode, read_search
-from search_api.patients.bodies import FORM, JSON_TYPES, Items, fields, media_type, query_fields, read_body
+from search_api.patients.bodies import JSON_TYPES, Items, form_fields, media_type, query_fields, read_body
 from search_api.patients.match_input import read_match
 from search_api.patients.reading import read_patient, related_people
 from search_api.patients.searching import match, search
 from search_api.services import services
 
 router = APIRouter(tags=["Patient"])
-
-BODY_ONLY = "The parameters of _search belong in the body, not in the address"
 
 
 @router.get(
@@ -51,11 +49,7 @@ async def search_patients(request: Request) -> Response:
 )
 async def search_patients_by_form(request: Request) -> Response:
     """As GET, with the parameters as a form: names and dates stay out of addresses and logs."""
-    if media_type(request) != FORM:
-        raise errors.SpineError(errors.UNSUPPORTED_MEDIA, f"The body must be {FORM}")
-    if request.scope["query_string"]:
-        raise errors.invalid_search(BODY_ONLY)
-    return await _search(request, fields(await read_body(request, services(request).settings.body_limit)))
+    return await _search(request, await form_fields(request))
 
 
 async def _search(request: Request, items: Items) -> Response:

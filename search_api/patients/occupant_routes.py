@@ -10,12 +10,10 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from search_api import errors
 from search_api.access.routes import requires
 from search_api.answering import answer, head_of
 from search_api.patients import describe
-from search_api.patients.bodies import FORM, Items, fields, media_type, query_fields, read_body
-from search_api.patients.endpoints import BODY_ONLY
+from search_api.patients.bodies import Items, form_fields, query_fields
 from search_api.patients.occupants import PARAMETERS, occupants, read_postcode_search
 from search_api.services import services
 
@@ -47,11 +45,7 @@ async def search_postcode(request: Request) -> Response:
 )
 async def search_postcode_by_form(request: Request) -> Response:
     """As GET, with the parameters as a form: names and dates stay out of addresses and logs."""
-    if media_type(request) != FORM:
-        raise errors.SpineError(errors.UNSUPPORTED_MEDIA, f"The body must be {FORM}")
-    if request.scope["query_string"]:
-        raise errors.invalid_search(BODY_ONLY)
-    return await _search(request, fields(await read_body(request, services(request).settings.body_limit)))
+    return await _search(request, await form_fields(request))
 
 
 async def _search(request: Request, items: Items) -> Response:

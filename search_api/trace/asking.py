@@ -57,7 +57,7 @@ class Tracer:
         asking = matcher or Matcher(candidate_limit=rules.candidate_limit, key_cap=rules.key_cap)
         self._matcher = asking.under(generation.weights)
         self._scorer = Scorer(self._matcher.weights)
-        self._prior = self._matcher.weights.prior(max(generation.index.count(), generation.frequencies.population))
+        self._prior = self._matcher.prior(generation.index, generation.frequencies)
         self._answer = lru_cache(maxsize=_KEPT_ANSWERS)(self._asked)
 
     def trace(self, rows: Sequence[Row | Refusal]) -> list[Traced]:

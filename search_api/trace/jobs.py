@@ -6,7 +6,6 @@ Belongs here: the folder of a job, its state, who may see it, when it goes. Does
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from typing import Any, Literal
 import orjson
 
 from search_api.access.context import AccessMode, Caller
-from search_api.durable import sync_folder
+from search_api.durable import replace_file, sync_folder
 
 State = Literal["waiting", "running", "done", "failed"]
 INPUT, STATE, CANCEL, WORK = "input", "job.json", "cancel", "work"
@@ -102,17 +101,11 @@ class Jobs:
 
     def save(self, job: Job) -> None:
         """Keep the state, durable, in one step. A job that was removed meanwhile stays removed."""
-        fresh = self.path(job.job, f".{STATE}.{os.getpid()}")
         try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            replace_file(self.path(job.job, STATE), orjson.dumps(asdict(job)))
+            sync_folder(self.path(job.job))
         except FileNotFoundError:
             return
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps(asdict(job)))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path(job.job, STATE))
-        sync_folder(self.path(job.job))
 
     def find(self, job: str) -> Job | None:
         """A job, None when there is none or it was called off."""

@@ -127,8 +127,8 @@ class _Run:
         result.resumed = sum(result.outcomes.values())
         watcher.shown(result.resumed, self.form.rows)
         if result.resumed < self.form.rows:
-            for seen in self._answered(generation):
-                self.log.record(seen)
+            for seen, again in self._answered(generation):
+                self.log.record(seen, again=again)
                 self.work.finish(seen)
                 result.outcomes.update(seen.outcomes)
                 watcher.shown(sum(result.outcomes.values()), self.form.rows)
@@ -136,17 +136,17 @@ class _Run:
                     raise Cancelled("The trace was called off.", remedy="Ask for it anew.")
         return result
 
-    def _answered(self, generation: str) -> Iterator[Seen]:
-        """Chunks as they are answered; those that a run before this one answered are not asked again."""
+    def _answered(self, generation: str) -> Iterator[tuple[Seen, bool]]:
+        """Chunks as they are answered; those that a run before this one answered are not asked again, and marked."""
         job = Job(self.settings, generation, self.form, self.work.folder)
         with Processes(job, self.settings.trace_processes) as processes:
             for chunk in self._missing():
                 left = self.work.answered(chunk.index)
                 if left is not None:
-                    yield left
+                    yield left, True
                 else:
-                    yield from processes.hand(chunk)
-            yield from processes.rest()
+                    yield from ((seen, False) for seen in processes.hand(chunk))
+            yield from ((seen, False) for seen in processes.rest())
 
     def _missing(self) -> Iterator[Chunk]:
         for chunk in self.form.chunks(self.order.source, self.settings.trace_chunk_rows):
@@ -162,10 +162,13 @@ class _Log:
     order: Order
     identity: Identity
 
-    def record(self, seen: Seen) -> None:
-        """Return when the event is durable; one that a run before this one wrote is not written again."""
-        request_id = str(uuid.uuid5(_NAMESPACE, f"{self.identity.run}/{seen.index}"))
-        if _recorded(self.audit.engine, request_id):
+    def record(self, seen: Seen, *, again: bool) -> None:
+        """Return when the event is durable. ``again``: a run before this one answered the chunk, and may have written
+        its event, which is not written twice. Only then is it looked for: the log is long, and not sorted by request.
+        """
+        # With the generation in it: a chunk that is asked anew on another one is another access.
+        request_id = str(uuid.uuid5(_NAMESPACE, f"{self.identity.run}/{self.identity.generation}/{seen.index}"))
+        if again and _recorded(self.audit.engine, request_id):
             return
         event = AccessEvent(
             policy=POLICY,

@@ -12,7 +12,6 @@ goes on with the step that is missing. The folder holds patients' values: it is 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from typing import Any
 import orjson
 
 from schemas.errors import Refused
-from search_api.durable import sync_folder
+from search_api.durable import append_line, journal_lines, replace_file, sync_folder
 
 JOURNAL, LOCK = "journal.ndjson", "lock"
 _RESTART = "Trace anew with --restart, or bring back what was."
@@ -75,7 +74,7 @@ class Work:
         found = None if restart else self._read()
         if found is None:
             self._clear()
-            self._append(asdict(identity))
+            append_line(self.folder / JOURNAL, asdict(identity))
             return identity
         for name, what in (
             ("source", "The file has changed since its trace began."),
@@ -102,8 +101,8 @@ class Work:
     def write(self, index: int, content: bytes, outcomes: dict[str, int], patients: tuple[int, ...]) -> Seen:
         """In a process: keep an answer and who was seen, in this order, durable."""
         seen = Seen(index, sha256(content).hexdigest(), sum(outcomes.values()), outcomes, patients)
-        _write(self._path(index, "part"), content)
-        _write(self._path(index, "seen"), orjson.dumps(asdict(seen)))
+        replace_file(self._path(index, "part"), content)
+        replace_file(self._path(index, "seen"), orjson.dumps(asdict(seen)))
         sync_folder(self.folder)
         return seen
 
@@ -114,7 +113,7 @@ class Work:
             part.replace(self._path(seen.index, "rows"))
             sync_folder(self.folder)
         line = {"chunk": seen.index, "sha256": seen.sha256, "rows": seen.rows, "outcomes": seen.outcomes}
-        self._append(line)
+        append_line(self.folder / JOURNAL, line)
         self.done[seen.index] = line
         self._path(seen.index, "seen").unlink(missing_ok=True)
 
@@ -130,58 +129,23 @@ class Work:
         return self.folder / f"{index:08d}.{kind}"
 
     def _read(self) -> Identity | None:
-        """Read the journal; a line that a kill cut short does not count, nor one whose answer is not there."""
+        """Read the journal; a line does not count whose answer is not there."""
         self.done = {}
+        first, *lines = journal_lines(self.folder / JOURNAL) or [{}]
         try:
-            lines = (self.folder / JOURNAL).read_bytes().split(b"\n")
-            identity = Identity(**orjson.loads(lines[0]))
-        except (OSError, ValueError, TypeError):
+            identity = Identity(**first)
+        except TypeError:
             return None
-        for raw in lines[1:]:
-            try:
-                line = orjson.loads(raw)
-            except ValueError:
-                continue
+        for line in lines:
             if _hash(self._path(line["chunk"], "rows")) == line["sha256"]:
                 self.done[line["chunk"]] = line
         return identity
-
-    def _append(self, line: dict[str, Any]) -> None:
-        with _private(self.folder / JOURNAL, os.O_APPEND) as descriptor:
-            # A line that was cut short before is ended first, so that this one stands alone.
-            os.write(descriptor, (b"\n" if self.cut_short(descriptor) else b"") + orjson.dumps(line) + b"\n")
-            os.fsync(descriptor)
-
-    @staticmethod
-    def cut_short(descriptor: int) -> bool:
-        """Whether the journal ends in the middle of a line."""
-        size = os.fstat(descriptor).st_size
-        return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
 
     def _clear(self) -> None:
         self.done = {}
         for path in self.folder.iterdir():
             if path.name != LOCK:
                 path.unlink()
-
-
-@contextmanager
-def _private(path: Path, flags: int) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A whole durable file or none."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with _private(fresh, os.O_TRUNC) as descriptor, os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    fresh.replace(path)
 
 
 def _hash(path: Path) -> str:

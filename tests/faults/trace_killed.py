@@ -60,7 +60,7 @@ def main() -> None:
     home, audit, source = (Path(text) for text in sys.argv[1:4])
     steps = Steps(int(sys.argv[4]))
     for owner, name in (
-        (AuditLog, "record_now"), (work, "sync_folder"), (Work, "_append"), (CsvForm, "join"), (Work, "remove"),
+        (AuditLog, "record_now"), (work, "sync_folder"), (work, "append_line"), (CsvForm, "join"), (Work, "remove"),
     ):  # fmt: skip
         steps.around(owner, name)
     traced(settings_of(home, audit), source)

@@ -9,14 +9,13 @@ the time of an attempt that was killed counts too.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import Refused
+from search_api.durable import append_line, journal_lines
 
 NAME = "national.jsonl"
 
@@ -45,9 +44,9 @@ class Journal:
         Raises:
             Refused: the home holds a run of another size or seed.
         """
-        told = next((line["run"] for line in self._lines() if "run" in line), None)
+        told = next((line["run"] for line in journal_lines(self._path) if "run" in line), None)
         if told is None:
-            self._add({"run": dict(conditions)})
+            append_line(self._path, {"run": dict(conditions)})
         elif told != dict(conditions):
             raise Refused(
                 f"The home holds a national run of {told}, not of {dict(conditions)}.",
@@ -56,15 +55,15 @@ class Journal:
 
     def started(self, stage: str) -> None:
         """A stage begins, once more if it was begun before."""
-        self._add({"stage": stage, "event": "started"})
+        append_line(self._path, {"stage": stage, "event": "started"})
 
     def running(self, stage: str, seconds: float, peak_gb: float) -> None:
         """How long this attempt has been at work, and its largest size so far."""
-        self._add({"stage": stage, "event": "running", "seconds": seconds, "peak_gb": peak_gb})
+        append_line(self._path, {"stage": stage, "event": "running", "seconds": seconds, "peak_gb": peak_gb})
 
     def done(self, stage: str, disk_gb: float, figures: Mapping[str, float]) -> Entry:
         """The stage is finished."""
-        self._add({"stage": stage, "event": "done", "disk_gb": disk_gb, "figures": dict(figures)})
+        append_line(self._path, {"stage": stage, "event": "done", "disk_gb": disk_gb, "figures": dict(figures)})
         return self.entries()[stage]
 
     def entries(self) -> dict[str, Entry]:
@@ -72,10 +71,10 @@ class Journal:
         return {name: entry for name in self._stages() if (entry := self._entry(name)) is not None}
 
     def _stages(self) -> list[str]:
-        return list(dict.fromkeys(line["stage"] for line in self._lines() if line.get("event") == "done"))
+        return list(dict.fromkeys(line["stage"] for line in journal_lines(self._path) if line.get("event") == "done"))
 
     def _entry(self, stage: str) -> Entry | None:
-        lines = [line for line in self._lines() if line.get("stage") == stage]
+        lines = [line for line in journal_lines(self._path) if line.get("stage") == stage]
         last = next((line for line in reversed(lines) if line["event"] == "done"), None)
         if last is None:
             return None
@@ -87,24 +86,3 @@ class Journal:
                 longest[-1] = line["seconds"]
         peak = max((line["peak_gb"] for line in lines if line["event"] == "running"), default=0.0)
         return Entry(stage, sum(longest), peak, last["disk_gb"], len(longest), last["figures"])
-
-    def _add(self, line: Mapping[str, Any]) -> None:
-        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(file, b"\n" + json.dumps(line).encode() + b"\n")
-            os.fsync(file)
-        finally:
-            os.close(file)
-
-    def _lines(self) -> list[dict[str, Any]]:
-        if not self._path.exists():
-            return []
-        return [line for raw in self._path.read_text("utf-8").splitlines() if (line := _parsed(raw)) is not None]
-
-
-def _parsed(raw: str) -> dict[str, Any] | None:
-    try:
-        line = json.loads(raw)
-    except json.JSONDecodeError:
-        return None
-    return line if isinstance(line, dict) else None

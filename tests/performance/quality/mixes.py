@@ -71,7 +71,6 @@ JUSTICE = Mix(
     },
 )  # fmt: skip
 
-MIXES = (NHS, JUSTICE)
 # Made only where a stratum asks for them.
 _OWN_TO_STRATA = ("named_since", "religious_name_moved")
 PART = {kind: part for part, draw in JUSTICE.draws.items() for kind in draw.kinds} | dict.fromkeys(

@@ -38,7 +38,6 @@ EM_PAIRS = 2e6
 # Share of true pairs that the deterministic rules below are taken to find.
 RECALL_OF_RULES = 0.8
 
-_ARRAYS = ("families", "givens", "postcodes", "outcodes")
 _PEOPLE = """
     WITH n AS (
         SELECT nhs_number, first(family) FILTER (NOT historic) AS family, first(given) FILTER (NOT historic) AS given,
