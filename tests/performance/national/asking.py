@@ -46,7 +46,7 @@ def folder(settings: Settings) -> Path:
 
 def sample(at: Path, count: int) -> list[int]:
     """Numbers of so many people, spread over everybody, the same each time."""
-    connection = db.open_reader(at / REPLICA_NAME, 1.0)
+    connection = db.open_scan(at / REPLICA_NAME, 1.0, 2)
     try:
         return [row[0] for row in db.rows(connection, _SAMPLE.format(count=count))]
     finally:
@@ -98,8 +98,10 @@ def timed(name: str, asked: Sequence[Any], ask: Callable[[Any], object]) -> dict
 def search(settings: Settings) -> dict[str, float]:
     """Candidates, scores and grades of both tolerant modes."""
     at = folder(settings)
+    # Before the generation is opened: a process has one configuration of an open DuckDB file.
+    numbers = sample(at, COLD + 2 * WARM)
     with _opened(settings) as generations, generations.pin() as generation:
-        asked = questions(people(generation, sample(at, COLD + 2 * WARM)))
+        asked = questions(people(generation, numbers))
     # Opened anew, so that nothing of the files is mapped when their pages are dropped.
     drop_pages(at)
     with _opened(settings) as generations, generations.pin() as generation:
