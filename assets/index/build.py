@@ -20,12 +20,14 @@ from pathlib import Path
 import polars as pl
 
 from assets.files import copy_checked, remove_folder
+from assets.index.extracts import Extract, Piece, name_pieces, others, pieces
 from assets.index.fold import Recipe, suspects
 from assets.index.frames import changed_frames, count_people, document_frames, name_frames, processes_for
 from assets.index.records import build_records
 from assets.progress import counted
-from assets.replica.tables import CHANGED_TABLE
-from assets.replica.workspace import BuildState, Workspace
+from assets.replica.tables import CHANGED_TABLE, PATIENT
+from assets.replica.workspace import BuildState, Workspace, parts_of
+from assets.stores import Stores
 from schemas.generation import FREQUENCIES_NAME, IndexState
 from search_api import db
 from search_api import generation_files as files
@@ -33,6 +35,7 @@ from search_api.cluster.records_writer import RecordsStore
 from search_api.index import crowding
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
+from search_api.index.pieces import loaded
 from search_api.index.provider import BulkEngine, IndexEngine, IndexPlace, SearchDocument
 from search_api.matching.weights import FrequencyRule, Weights
 from search_api.settings import Settings
@@ -46,15 +49,43 @@ _DATABASE_GB = 1.0
 
 @dataclass(frozen=True)
 class IndexSite:
-    """With what an index is built: settings, engine, and the folder of published generations.
+    """With what an index is built: settings, engine, and where generations and extracts lie.
 
     ``records``: where the records go besides, None when nowhere.
     """
 
     settings: Settings
     engine: IndexEngine
-    generations: Path
+    stores: Stores
     records: RecordsStore | None = None
+
+    @property
+    def generations(self) -> Path:
+        """The folder of published generations."""
+        return self.stores.generations
+
+
+@dataclass(frozen=True)
+class Everybody:
+    """Whoever is to be found in a settled replica: of ``extracts`` from their files, of any other from their records."""
+
+    connection: db.Connection
+    extracts: tuple[Extract, ...]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return count_people(self.connection)
+
+    def frames(self) -> Iterator[pl.DataFrame | Piece]:
+        """In pieces, always the same ones in the same order."""
+        yield from pieces(self.connection, self.extracts)
+        yield from document_frames(self.connection, where=others(self.extracts))
+
+    def names(self) -> Iterator[pl.DataFrame]:
+        """Their names alone."""
+        yield from name_pieces(self.connection, self.extracts)
+        yield from name_frames(self.connection, where=others(self.extracts))
 
 
 def build_index(site: IndexSite, place: Workspace) -> BuildState:
@@ -121,14 +152,14 @@ def document_stream(
 
 def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> int:
     """Names counted, every document written, crowded keys counted."""
-    people = count_people(connection)
-    counts = Frequencies.build(counted(COUNTING, name_frames(connection), people))
+    people = Everybody(connection, tuple(_extracts(site.stores, place.state)))
+    counts = Frequencies.build(counted(COUNTING, people.names(), people.count))
     frequencies = replace(counts, rule=frequency_rule(place))
     frequencies.save(place.generation / FREQUENCIES_NAME)
     recipe = Recipe(frequencies, site.settings.show_very_restricted, crowding.floor_of(site.settings.key_cap))
-    written, found = _filled(site, place, connection, recipe)
+    written, found = _filled(site, place, people, recipe)
     if found is None:
-        frames = counted(WATCHING, document_frames(connection), people)
+        frames = counted(WATCHING, people.frames(), people.count)
         found = suspects(frames, recipe, processes_for(connection, site.settings))
     with closing(site.engine.open(index_place(site.engine, place))) as reader:
         whole = crowding.counted(frequencies, found, reader, recipe.floor)
@@ -136,12 +167,20 @@ def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> in
     return written
 
 
+def _extracts(stores: Stores, state: BuildState) -> Iterator[Extract]:
+    """The patient extracts of this build: their files are there, for the replica was just made of them."""
+    for step in (applied.step for applied in state.applied if applied.step.feed == PATIENT.feed):
+        extract = Extract(step.source, step.sequence, tuple(parts_of(stores, step)))
+        if extract.in_order:
+            yield extract
+
+
 def _filled(
-    site: IndexSite, place: Workspace, connection: db.Connection, recipe: Recipe
+    site: IndexSite, place: Workspace, people: Everybody, recipe: Recipe
 ) -> tuple[int, frozenset[str] | None]:
     """A new index of everybody: documents, and keys that may be crowded if every document was watched."""
-    processes, at = processes_for(connection, site.settings), index_place(site.engine, place)
-    frames = counted(WRITING, document_frames(connection), count_people(connection))
+    processes, at = processes_for(people.connection, site.settings), index_place(site.engine, place)
+    frames = counted(WRITING, people.frames(), people.count)
     if processes > 1 and isinstance(site.engine, BulkEngine):
         shown, floor = recipe.show_very_restricted, recipe.floor
         bulk = site.engine.bulk(
@@ -151,7 +190,7 @@ def _filled(
             bulk.add_frame(frame)
         return bulk.commit(), bulk.suspects
     writer, counter = site.engine.create(at), crowding.CrowdCounter(recipe.floor)
-    batches = counter.watch(document_stream(site.settings, frames, recipe.frequencies))
+    batches = counter.watch(document_stream(site.settings, map(loaded, frames), recipe.frequencies))
     written = writer.add(chain.from_iterable(batches))
     writer.commit()
     return written, frozenset(counter.take())

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
 from search_api.index.crowding import Watch
 from search_api.index.documents import slices
 from search_api.index.frequencies import Frequencies
 from search_api.index.keying import keys
 from search_api.index.memo import Memos
+from search_api.index.pieces import People, loaded
 from search_api.index.workers import Workers
 
 
@@ -30,7 +29,7 @@ class Recipe:
     floor: int
 
 
-def suspects(frames: Iterable[pl.DataFrame], recipe: Recipe, processes: int) -> frozenset[str]:
+def suspects(frames: Iterable[People], recipe: Recipe, processes: int) -> frozenset[str]:
     """Keys of these frames that may be crowded; one process means this one. They hold parts of patients' values."""
     if processes <= 1:
         waiting = iter(frames)
@@ -48,7 +47,7 @@ def _watch(job: tuple[Recipe, int], next_frame: Callable[[], Any]) -> list[str]:
     memos = Memos(recipe.frequencies)
     if counter is None:
         return []
-    while (frame := next_frame()) is not None:
-        for made in slices(frame, memos, show_very_restricted=recipe.show_very_restricted):
+    while (people := next_frame()) is not None:
+        for made in slices(loaded(people), memos, show_very_restricted=recipe.show_very_restricted):
             counter.count(keys(made.parts, len(made.numbers)).explode(keep_nulls=False, empty_as_null=False))
     return counter.take()

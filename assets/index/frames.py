@@ -26,8 +26,9 @@ PIECE_ROWS = 50_000
 # Fewer people than this are done before other processes have started.
 _MANY = 50_000
 VERY_RESTRICTED = "V"
+EVERYBODY = "true"
 _NESTED = ("names", "addresses", "telecoms")
-_FLAT = ("nhs_number", "security", "gender", "birth_date", "deceased", "gp_code")
+FLAT = ("nhs_number", "security", "gender", "birth_date", "deceased", "gp_code")
 
 
 def _shape(kind: Kind) -> Any:
@@ -40,27 +41,29 @@ def _shape(kind: Kind) -> Any:
 
 def _query(columns: str, shape: Any) -> str:
     parts = f"from_json({PATIENT.told('record')}, {db.literal(orjson.dumps(shape).decode())}) AS parts"
-    return f'SELECT {columns}{parts} FROM "{PATIENT_TABLE}" WHERE {_FOUND}'
+    return f'SELECT {columns}{parts} FROM "{PATIENT_TABLE}" WHERE {FOUND}'
 
 
-_FOUND = f"security <> '{INVALIDATED}'"
-_QUERY = _query(f"{', '.join(_FLAT)}, print AS fingerprint, ", {name: _shape(FIELDS[name].kind) for name in _NESTED})
+FOUND = f"security <> '{INVALIDATED}'"
+_QUERY = _query(f"{', '.join(FLAT)}, print AS fingerprint, ", {name: _shape(FIELDS[name].kind) for name in _NESTED})
 # What is counted of names; the rest of a record is not even read.
 _NAMES = _query("", {"names": [{"state": "VARCHAR", "given": ["VARCHAR"], "family": "VARCHAR"}]})
 _CHANGED = f'{_QUERY} AND nhs_number IN (SELECT nhs_number FROM "{CHANGED_TABLE}")'
 
 
-def document_frames(connection: db.Connection, rows: int = PIECE_ROWS) -> Iterator[pl.DataFrame]:
-    """Every patient who is not invalidated, in pieces: the columns of ``documents.COLUMNS``.
+def document_frames(
+    connection: db.Connection, rows: int = PIECE_ROWS, where: str = EVERYBODY
+) -> Iterator[pl.DataFrame]:
+    """Every patient who is not invalidated, of those ``where`` names, in pieces: the columns of ``documents.COLUMNS``.
 
     Read to the end before the connection is used again.
     """
-    return _frames(connection, _QUERY, rows)
+    return _frames(connection, f"{_QUERY} AND ({where})", rows)
 
 
-def name_frames(connection: db.Connection, rows: int = PIECE_ROWS) -> Iterator[pl.DataFrame]:
+def name_frames(connection: db.Connection, where: str = EVERYBODY) -> Iterator[pl.DataFrame]:
     """The names alone of the same people, as far as they are counted."""
-    return _frames(connection, _NAMES, rows)
+    return _frames(connection, f"{_NAMES} AND ({where})", PIECE_ROWS)
 
 
 def changed_frames(connection: db.Connection, rows: int = PIECE_ROWS) -> Iterator[pl.DataFrame]:
@@ -77,12 +80,12 @@ def frame_of(connection: db.Connection, nhs_numbers: list[int]) -> pl.DataFrame:
 
 def count_people(connection: db.Connection) -> int:
     """How many people are in the frames."""
-    return db.number(connection, f'SELECT count(*) FROM "{PATIENT_TABLE}" WHERE {_FOUND}')
+    return db.number(connection, f'SELECT count(*) FROM "{PATIENT_TABLE}" WHERE {FOUND}')
 
 
 def expected(connection: db.Connection, *, show_very_restricted: bool) -> tuple[int, str]:
     """How many documents there ought to be, and the checksum of the rows that they ought to be made of."""
-    shown = _FOUND if show_very_restricted else f"{_FOUND} AND security <> '{VERY_RESTRICTED}'"
+    shown = FOUND if show_very_restricted else f"{FOUND} AND security <> '{VERY_RESTRICTED}'"
     found = db.rows(connection, f'SELECT count(*), sum(print) FROM "{PATIENT_TABLE}" WHERE {shown}')[0]
     return int(found[0]), checksum_of([int(found[1] or 0)])
 

@@ -81,7 +81,7 @@ def builder(
     missing = cluster.missing if cluster else _nothing
     return Builder(
         site=Site(stores, ledger, settings, versions(settings, chosen), missing),
-        index=IndexSite(settings, chosen, stores.generations, cluster.records if cluster and mirror else None),
+        index=IndexSite(settings, chosen, stores, cluster.records if cluster and mirror else None),
         events=GenerationEvents(ledger.engine),
         actor=actor,
         cluster=cluster,

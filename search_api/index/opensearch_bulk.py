@@ -26,6 +26,7 @@ from search_api.index.frequencies import Frequencies
 from search_api.index.opensearch_mapping import document_line
 from search_api.index.opensearch_reader import Census
 from search_api.index.opensearch_writer import Batches, Work
+from search_api.index.pieces import People, loaded
 from search_api.index.progress import Progress, Reached
 from search_api.index.provider import SearchDocument
 from search_api.index.sending import Sender
@@ -67,12 +68,13 @@ class OpenSearchBulk:
         self._reached = work.progress.reached()
         self._frames: list[tuple[str, int]] = []
 
-    def add_frame(self, frame: pl.DataFrame) -> None:
+    def add_frame(self, frame: People) -> None:
         """Hand what is left of a frame to the next free process; waits while all are busy.
 
         Raises PermanentFault for what the cluster will never take, ClusterUnavailable when its patience is at
         its end; the build can then be gone on with.
         """
+        frame = loaded(frame)
         number, digest = len(self._frames), _digest(frame)
         self._frames.append((digest, frame.height))
         reached = self._reached.get(number, Reached(number, digest))

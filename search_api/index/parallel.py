@@ -16,14 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import polars as pl
-
 from search_api.index.crowding import NO_WATCH, Watch
 from search_api.index.documents import slices
 from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
 from search_api.index.frequencies import Frequencies
 from search_api.index.keying import keys
 from search_api.index.memo import Memos
+from search_api.index.pieces import People, loaded
 from search_api.index.workers import Workers
 
 META, MANAGED = "meta.json", ".managed.json"
@@ -63,7 +62,7 @@ class ParallelWriter:
         ]
         self._workers = Workers(work, self._jobs)
 
-    def add_frame(self, frame: pl.DataFrame) -> None:
+    def add_frame(self, frame: People) -> None:
         """Hand a frame to the next free worker; waits while all are busy.
 
         Raises:
@@ -90,8 +89,8 @@ def work(job: PartJob, next_frame: Callable[[], Any]) -> Made:
     memos = Memos(job.frequencies)
     crowd = job.watch.counter()
     count = 0
-    while (frame := next_frame()) is not None:
-        for made in slices(frame, memos, show_very_restricted=job.show_very_restricted):
+    while (people := next_frame()) is not None:
+        for made in slices(loaded(people), memos, show_very_restricted=job.show_very_restricted):
             keyed = keys(made.parts, len(made.numbers))
             count += writer.add_columns(made, keyed)
             if crowd is not None:

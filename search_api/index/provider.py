@@ -15,9 +15,8 @@ from search_api.matching.questions import Question
 from search_api.matching.rarity import WeighedKey
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from search_api.index.frequencies import Frequencies
+    from search_api.index.pieces import People
 
 
 class SearchDocument(NamedTuple):
@@ -144,7 +143,7 @@ class IndexEngine(Protocol):
 class BulkWriter(Protocol):
     """A writer of whole frames (``documents.COLUMNS``) that makes the documents itself, side by side."""
 
-    def add_frame(self, frame: pl.DataFrame) -> None: ...
+    def add_frame(self, frame: People) -> None: ...
 
     def commit(self) -> int:
         """Finish; how many documents there are."""
