@@ -34,7 +34,7 @@ class Parts(NamedTuple):
     """What keys and terms are made of. Long frames hold the row of the patient.
 
     ``people``: number, day, year, sex, practice, death. ``families``: row, name, joined, codes. ``givens``: row, name,
-    first (of its name), joined, words, codes, initial. ``places``: row, text, area, whole. ``contacts``: row, email,
+    first (of its name), joined, words, codes, initial. ``places``: row, historic, text, area, whole. ``contacts``: row, email,
     value; of those that are evidence.
     """
 
@@ -132,7 +132,7 @@ def _places(places: pl.DataFrame, memos: Memos, height: int) -> tuple[pl.DataFra
     found = found.filter(pl.col("text").ne("") | pl.col("house").ne(""))
     marks = pl.when("historic").then(pl.lit(HISTORIC)).otherwise(pl.lit(""))
     packed = found.select(pl.concat_str("text", marks, "house", separator=UNIT)).to_series()
-    kept = found.select("row", "text", "area", "whole").filter(pl.col("text").ne(""))
+    kept = found.select("row", "historic", "text", "area", "whole").filter(pl.col("text").ne(""))
     return kept, _joined(found["row"], packed, height)
 
 

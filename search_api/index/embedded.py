@@ -22,6 +22,7 @@ from search_api.index.embedded_reader import EmbeddedReader
 from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
 from search_api.index.frequencies import Frequencies
 from search_api.index.parallel import ParallelWriter, PartJob
+from search_api.index.payloads import Payloads
 from search_api.index.provider import IndexPlace
 from search_api.index.schema import SCHEMA
 from search_api.matching.rules import PdsRules
@@ -73,7 +74,7 @@ class EmbeddedEngine:
         location = folder_of(at)
         fresh_folder(location)
         heap = self._heap_bytes // max(processes, 1)
-        job = PartJob(location, frequencies, show_very_restricted, heap, Watch(floor))
+        job = PartJob(location, frequencies, show_very_restricted, heap, watch=Watch(floor))
         return ParallelWriter(location, job, processes)
 
     def branch(self, base: IndexPlace, at: IndexPlace) -> EmbeddedWriter:
@@ -105,7 +106,7 @@ class EmbeddedEngine:
                 f"The search index {location.name} cannot be opened.", remedy="Verify the generation, or roll back."
             ) from error
         _same_schema(index, location)
-        return EmbeddedReader(index, self._rules)
+        return EmbeddedReader(index, self._rules, Payloads(location))
 
     def uuid(self, at: IndexPlace) -> str:  # noqa: ARG002 - a folder is told apart by its files' hashes
         """Nothing: the manifest holds the hash of every file."""

@@ -13,6 +13,7 @@ import tantivy
 from tantivy import Occur, Order, Query
 
 from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
+from search_api.index.payloads import Payloads
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
 from search_api.index.schema import SCHEMA, WORDS
 from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
@@ -31,8 +32,9 @@ NOBODY = CandidateSet((), (), False, {"candidates": 0})
 class EmbeddedReader:
     """A published folder, open for reading until ``close``."""
 
-    def __init__(self, index: tantivy.Index, rules: PdsRules) -> None:
+    def __init__(self, index: tantivy.Index, rules: PdsRules, payloads: Payloads) -> None:
         self._index: tantivy.Index | None = index
+        self._payloads = payloads
         self._searcher = index.searcher()
         self._rules = rules
 
@@ -125,8 +127,7 @@ class EmbeddedReader:
         )
 
     def _payload(self, address: tantivy.DocAddress) -> bytes:
-        stored = self._searcher.doc(address).get_first("payload")
-        return bytes(stored) if stored is not None else b""
+        return self._payloads.read(int(self._searcher.fast_field_values("place", [address])[0] or 0))
 
     def key_counts(self, keys: Sequence[str]) -> dict[str, int]:
         """How many documents have each key; deleted ones are not counted, as they are by ``doc_freq``."""
@@ -151,3 +152,4 @@ class EmbeddedReader:
     def close(self) -> None:
         """Let go of the files; nothing may be asked afterwards."""
         self._index = None
+        self._payloads.close()

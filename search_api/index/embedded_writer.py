@@ -14,38 +14,59 @@ import tantivy
 
 from schemas.errors import PermanentFault
 from search_api.index.columns import Columns
+from search_api.index.crowding import batches
 from search_api.index.documents import no_collection
 from search_api.index.keying import words
+from search_api.index.payloads import PayloadWriter, last_dictionary, next_number
 from search_api.index.provider import SearchDocument
-from search_api.index.schema import SCHEMA, assembled, to_tantivy
+from search_api.index.schema import SCHEMA, assembled
+from search_api.index.words import words_of
 
 
 class EmbeddedWriter:
-    """Adds and deletes documents in one new folder; ``commit`` makes it complete and closes it."""
+    """Adds and deletes documents in one new folder; ``commit`` makes it complete and closes it.
 
-    def __init__(self, location: Path, heap_bytes: int, threads: int) -> None:
+    ``number``: that of its file of payloads, where several writers' folders are put together.
+    """
+
+    def __init__(self, location: Path, heap_bytes: int, threads: int, number: int | None = None) -> None:
         self._index = tantivy.Index(SCHEMA, path=str(location))
         self._writer = self._index.writer(heap_size=heap_bytes, num_threads=threads)
+        number = next_number(location) if number is None else number
+        self._payloads = PayloadWriter(location, number, last_dictionary(location))
 
     def add(self, documents: Iterable[SearchDocument]) -> int:
         """Add documents; returns how many. A document already there must be deleted first."""
-        add = self._writer.add_document
         count = 0
         with no_collection():
-            for document in documents:
-                add(to_tantivy(document))
-                count += 1
+            for batch in batches(documents):
+                self._add(batch)
+                count += len(batch)
         return count
 
     def add_columns(self, made: Columns, keyed: pl.Series) -> int:
         """The same of a slice and its keys; half the time, for no document is made but the engine's own."""
         parts = (made.numbers, made.births, words(made, keyed), made.payloads.cast(pl.Binary))
         numbers, births, texts, payloads = (part.to_list() for part in parts)
+        self._assemble(numbers, births, made.fingerprints, texts, payloads)
+        return len(numbers)
+
+    def _add(self, documents: Sequence[SearchDocument]) -> None:
+        self._assemble(
+            [each.nhs_number for each in documents],
+            [each.numbers["birth"] for each in documents],
+            [each.fingerprint for each in documents],
+            [" ".join(words_of(each)) for each in documents],
+            [each.payload for each in documents],
+        )
+
+    def _assemble(
+        self, numbers: list[int], births: list[int], prints: list[int], texts: list[str], payloads: list[bytes]
+    ) -> None:
         add = self._writer.add_document
         with no_collection():
-            for one in map(assembled, numbers, births, made.fingerprints, texts, payloads):
+            for one in map(assembled, numbers, births, prints, texts, self._payloads.add(payloads)):
                 add(one)
-        return len(numbers)
 
     def delete(self, nhs_numbers: Sequence[int]) -> None:
         """Delete the documents added before this call; numbers that are not there do no harm."""
@@ -53,7 +74,8 @@ class EmbeddedWriter:
             self._writer.delete_documents_by_term("nhs", number)
 
     def commit(self) -> None:
-        """Write everything, wait for merges, and release the folder. The writer is then spent."""
+        """Write everything, payloads first, wait for merges, and release the folder. The writer is then spent."""
+        self._payloads.close()
         self._writer.commit()
         self._writer.wait_merging_threads()
 

@@ -59,14 +59,14 @@ def _keys(parts: Parts) -> Iterator[pl.DataFrame]:
     given = given.explode("code", keep_nulls=False, empty_as_null=False)
     first = given.filter("first").select("row", "name", "code")
     keyed = pl.concat([family.select("row", "code"), first.select("row", "code")]).unique()
-    tokens = pl.concat([keyed, given.filter(~pl.col("first")).select("row", "code")]).unique()
     pairs = _pairs(family, first)
     for kind, column in (("t", pl.col("email").not_()), ("@", pl.col("email"))):
         yield _words(parts.contacts.filter(column).unique(("row", "value")), kind, "value")
-    yield from _dated(parts, tokens, pairs)
-    places = parts.places.select("row", "whole").filter(pl.col("whole").ne("")).unique()
-    yield _words(places, "l", "whole")
-    yield _words(places.join(keyed, "row"), "p", "whole", "code")
+    yield from _dated(parts, keyed, pairs)
+    places = parts.places.filter(pl.col("whole").ne(""))
+    yield _words(places.select("row", "whole").unique(), "l", "whole")
+    lived = places.filter(~pl.col("historic")).select("row", "whole").unique()
+    yield _words(lived.join(keyed, "row"), "p", "whole", "code")
     yield _words(pairs, "n", "pair")
 
 
@@ -78,17 +78,16 @@ def _pairs(family: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
     return both.select("row", ordered.alias("pair")).unique()
 
 
-def _dated(parts: Parts, tokens: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _dated(parts: Parts, keyed: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[pl.DataFrame]:
     people = parts.people
-    areas = parts.places.select("row", "area").filter(pl.col("area").ne("")).unique()
+    areas = parts.places.filter(~pl.col("historic") & pl.col("area").ne("")).select("row", "area").unique()
     initials = parts.givens.filter(pl.col("first") & pl.col("initial").ne("")).select("row", "initial").unique()
     born = pl.DataFrame({"row": pl.Series(values=range(people.height), dtype=pl.UInt32)})
     born = born.join(initials, "row", "left").with_columns(pl.col("initial").fill_null(NO_INITIAL))
     sexed = people["sex"].replace({"O": "U", "": "U"})
-    yield _words(_with(tokens, people["day"], "day"), "a", "day", "code")
+    yield _words(_with(keyed, people["day"], "day"), "a", "day", "code")
     yield _words(_with(areas, people["day"], "day"), "b", "day", "area")
     yield _words(_with(_with(born, sexed, "sex"), people["day"], "day"), "c", "day", "sex", "initial")
-    yield _words(_with(pairs, people["day"].str.slice(4), "day"), "m", "day", "pair")
     yield _words(_with(pairs, people["year"], "year"), "e", "year", "pair")
 
 

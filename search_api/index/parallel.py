@@ -36,6 +36,7 @@ class PartJob:
     frequencies: Frequencies
     show_very_restricted: bool
     heap_bytes: int
+    number: int = 0
     watch: Watch = NO_WATCH
 
 
@@ -57,7 +58,7 @@ class ParallelWriter:
         self._location = location
         self.suspects: frozenset[str] | None = None
         self._jobs = [
-            replace(job, folder=location / f"part-{at}", watch=Watch(job.watch.floor, processes))
+            replace(job, folder=location / f"part-{at}", number=at, watch=Watch(job.watch.floor, processes))
             for at in range(processes)
         ]
         self._workers = Workers(work, self._jobs)
@@ -85,7 +86,7 @@ class ParallelWriter:
 def work(job: PartJob, next_frame: Callable[[], Any]) -> Made:
     """Body of a worker: index frames until None comes."""
     fresh_folder(job.folder)
-    writer = EmbeddedWriter(job.folder, job.heap_bytes, threads=1)
+    writer = EmbeddedWriter(job.folder, job.heap_bytes, threads=1, number=job.number)
     memos = Memos(job.frequencies)
     crowd = job.watch.counter()
     count = 0

@@ -14,7 +14,7 @@ FIELDS = {prefix: field for field, prefix in PREFIXES.items()}
 RESTRICTED = "!restricted"
 # Counts up whenever documents get other keys or terms: an index made with others would find too few, and both
 # engines refuse it.
-WORD_SET = 2
+WORD_SET = 3
 # A fingerprint is kept as three parts of 21 bits: an engine's own sums of them are exact up to four
 # billion documents, so a checksum needs no pass through Python.
 FINGERPRINT = ("fingerprint_low", "fingerprint_mid", "fingerprint_high")

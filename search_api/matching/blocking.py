@@ -5,7 +5,7 @@ spelling neighbours, sounds). Does not belong here: the documents' side (``index
 formats below must be the same, a test compares them), what a key is worth (``rarity.py``), engines.
 
 Formats, each one word: a{yyyymmdd}{code}  b{yyyymmdd}{area}  c{yyyymmdd}{sex}{initial}
-e{yyyy}{code}{code}  m{mmdd}{code}{code}  n{code}{code} (codes sorted)  p{postcode}{code}  l{postcode}
+e{yyyy}{code}{code}  n{code}{code} (codes sorted)  p{postcode}{code}  l{postcode}
 t{digits}  @{e-mail}. The area is the outward part of a postcode, or a foreign code; sex is M, F, or U where it is
 neither. A key with a missing part is skipped, never widened (matching.md 2.2).
 """
@@ -97,7 +97,6 @@ def _dated(asked: Asked, family: Codes, given: Codes, mode: Mode) -> Iterator[st
     both = tuple(pairs(family, given))
     if (day := asked.birth.day) and wide:
         yield from (f"a{swapped(day):08d}{each}" for each in (*family.all, *given.all) if swapped(day))
-        yield from (f"m{day % 10000:04d}{pair}" for pair in both)
     if wide or not asked.birth.day or normalise.placeholder_date(asked.birth.day):
         yield from (f"e{year:04d}{pair}" for year in years(asked.birth) for pair in both)
 
