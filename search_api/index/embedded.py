@@ -29,6 +29,8 @@ from search_api.matching.rules import PdsRules
 from search_api.matching.rules import shipped as shipped_rules
 
 HEAP_BYTES = 400_000_000
+# In each process that builds an index of everybody: a run of documents is to fit (``parallel.py``).
+RUN_HEAP_BYTES = 600_000_000
 THREADS = 2
 
 
@@ -73,8 +75,7 @@ class EmbeddedEngine:
         """
         location = folder_of(at)
         fresh_folder(location)
-        heap = self._heap_bytes // max(processes, 1)
-        job = PartJob(location, frequencies, show_very_restricted, heap, watch=Watch(floor))
+        job = PartJob(location, frequencies, show_very_restricted, RUN_HEAP_BYTES, watch=Watch(floor))
         return ParallelWriter(location, job, processes)
 
     def branch(self, base: IndexPlace, at: IndexPlace) -> EmbeddedWriter:

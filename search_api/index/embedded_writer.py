@@ -26,14 +26,13 @@ from search_api.index.words import words_of
 class EmbeddedWriter:
     """Adds and deletes documents in one new folder; ``commit`` makes it complete and closes it.
 
-    ``number``: that of its file of payloads, where several writers' folders are put together.
+    ``payloads``: where payloads go that are shared with other folders; without, a file in this one.
     """
 
-    def __init__(self, location: Path, heap_bytes: int, threads: int, number: int | None = None) -> None:
+    def __init__(self, location: Path, heap_bytes: int, threads: int, payloads: PayloadWriter | None = None) -> None:
         self._index = tantivy.Index(SCHEMA, path=str(location))
         self._writer = self._index.writer(heap_size=heap_bytes, num_threads=threads)
-        number = next_number(location) if number is None else number
-        self._payloads = PayloadWriter(location, number, last_dictionary(location))
+        self._payloads = payloads or PayloadWriter(location, next_number(location), last_dictionary(location))
 
     def add(self, documents: Iterable[SearchDocument]) -> int:
         """Add documents; returns how many. A document already there must be deleted first."""
@@ -76,8 +75,20 @@ class EmbeddedWriter:
     def commit(self) -> None:
         """Write everything, payloads first, wait for merges, and release the folder. The writer is then spent."""
         self._payloads.close()
+        self.finish_segments()
+
+    def finish_segments(self) -> None:
+        """The same, but shared payloads are closed by whoever shares them."""
         self._writer.commit()
         self._writer.wait_merging_threads()
+
+
+def merge_segments(location: Path, heap_bytes: int) -> None:
+    """Have the engine put the segments of a folder together: it does, all in one pass, where eight or more are of one
+    size. Fewer stay as they are."""
+    writer = tantivy.Index.open(str(location)).writer(heap_size=heap_bytes, num_threads=1)
+    writer.commit()
+    writer.wait_merging_threads()
 
 
 def fresh_folder(location: Path) -> None:

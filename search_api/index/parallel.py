@@ -4,7 +4,8 @@ Belongs here: the work of a process and the joining of their folders. Does not b
 (``workers.py``), what a document is (``documents.py``), branches (``embedded.py``; a delta is small).
 
 A tantivy folder is a list of immutable segments and a small json file that names them; segments of
-folders with one schema may stand side by side in one. The parent only hands frames out.
+folders with one schema may stand side by side in one. The parent only hands frames out. Every question
+looks each key up in every segment, so there are to be few.
 """
 
 from __future__ import annotations
@@ -16,15 +17,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
+
+from search_api.index.columns import Columns
 from search_api.index.crowding import NO_WATCH, Watch
 from search_api.index.documents import slices
-from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
+from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder, merge_segments
 from search_api.index.frequencies import Frequencies
 from search_api.index.keying import keys
 from search_api.index.memo import Memos
+from search_api.index.payloads import PayloadWriter
 from search_api.index.pieces import People, loaded
 from search_api.index.workers import Workers
 
+# Segments are of one size: small, for a large one under construction does not fit the processor's caches, and alike, for
+# the engine then puts all of them together in one pass at the end. Left to itself it would do so twice on the way.
+RUN_ROWS = 300_000
 META, MANAGED = "meta.json", ".managed.json"
 
 
@@ -38,6 +46,7 @@ class PartJob:
     heap_bytes: int
     number: int = 0
     watch: Watch = NO_WATCH
+    run_rows: int = RUN_ROWS
 
 
 class Made(NamedTuple):
@@ -83,20 +92,52 @@ class ParallelWriter:
         return sum(part.documents for part in made)
 
 
+class Runs:
+    """The segments of one worker, each written in a folder of its own, so that none is merged before all are there."""
+
+    def __init__(self, job: PartJob) -> None:
+        self._job = job
+        self._payloads = PayloadWriter(job.folder, job.number)
+        self._folders: list[Path] = []
+        self._writer = self._begun()
+        self._rows = 0
+
+    def add(self, made: Columns, keyed: pl.Series) -> int:
+        """Write the documents of a slice; how many they are."""
+        count = self._writer.add_columns(made, keyed)
+        self._rows += count
+        if self._rows >= self._job.run_rows:
+            self._writer.finish_segments()
+            self._writer, self._rows = self._begun(), 0
+        return count
+
+    def finish(self) -> None:
+        """Make one index of the runs, of as few segments as the engine will."""
+        self._payloads.close()
+        self._writer.finish_segments()
+        join_parts(self._folders, self._job.folder)
+        merge_segments(self._job.folder, self._job.heap_bytes)
+
+    def _begun(self) -> EmbeddedWriter:
+        folder = self._job.folder / f"run-{len(self._folders)}"
+        fresh_folder(folder)
+        self._folders.append(folder)
+        return EmbeddedWriter(folder, self._job.heap_bytes, 1, self._payloads)
+
+
 def work(job: PartJob, next_frame: Callable[[], Any]) -> Made:
     """Body of a worker: index frames until None comes."""
     fresh_folder(job.folder)
-    writer = EmbeddedWriter(job.folder, job.heap_bytes, threads=1, number=job.number)
-    memos = Memos(job.frequencies)
+    runs, memos = Runs(job), Memos(job.frequencies)
     crowd = job.watch.counter()
     count = 0
     while (people := next_frame()) is not None:
         for made in slices(loaded(people), memos, show_very_restricted=job.show_very_restricted):
             keyed = keys(made.parts, len(made.numbers))
-            count += writer.add_columns(made, keyed)
+            count += runs.add(made, keyed)
             if crowd is not None:
                 crowd.count(keyed.explode(keep_nulls=False, empty_as_null=False))
-    writer.commit()
+    runs.finish()
     return Made(count, crowd.take() if crowd else [])
 
 
