@@ -175,9 +175,7 @@ def _extracts(stores: Stores, state: BuildState) -> Iterator[Extract]:
             yield extract
 
 
-def _filled(
-    site: IndexSite, place: Workspace, people: Everybody, recipe: Recipe
-) -> tuple[int, frozenset[str] | None]:
+def _filled(site: IndexSite, place: Workspace, people: Everybody, recipe: Recipe) -> tuple[int, frozenset[str] | None]:
     """A new index of everybody: documents, and keys that may be crowded if every document was watched."""
     processes, at = processes_for(people.connection, site.settings), index_place(site.engine, place)
     frames = counted(WRITING, people.frames(), people.count)

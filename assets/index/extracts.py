@@ -104,7 +104,9 @@ def name_pieces(connection: db.Connection, extracts: Sequence[Extract]) -> Itera
 
 
 def _people(connection: db.Connection, condition: str) -> pl.DataFrame:
-    query = f'SELECT {_ROW}, {", ".join(FLAT)}, print AS fingerprint FROM "{PATIENT_TABLE}" WHERE {FOUND} AND {condition}'
+    query = (
+        f'SELECT {_ROW}, {", ".join(FLAT)}, print AS fingerprint FROM "{PATIENT_TABLE}" WHERE {FOUND} AND {condition}'
+    )
     found = pl.from_arrow(connection.sql(f"{query} ORDER BY {_ROW}").to_arrow_table())
     return found if isinstance(found, pl.DataFrame) else found.to_frame()
 

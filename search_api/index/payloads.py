@@ -117,7 +117,9 @@ class PayloadWriter:
             self._dictionary = made.as_bytes()
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._append(_HEAD.pack(_MAGIC, len(self._dictionary)) + self._dictionary)
-        self._pack = zstandard.ZstdCompressor(dict_data=_made(self._dictionary), compression_params=_PARAMETERS).compress
+        self._pack = zstandard.ZstdCompressor(
+            dict_data=_made(self._dictionary), compression_params=_PARAMETERS
+        ).compress
         return self._pack
 
     def _append(self, content: bytes, *, counted: bool = False) -> None:

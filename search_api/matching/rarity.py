@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 # How many of each part of a key there are, by order of size: birth dates and years of the living, outward
 # parts and full postcodes of the United Kingdom.
-DAYS, YEARS, MONTH_DAYS, SEXES = 30_000, 90, 366, 2
+DAYS, YEARS, SEXES = 30_000, 90, 2
 OUTCODES, POSTCODES = 3_000, 1_700_000
 CODE = 4
 # What the kinds of keys (``blocking.py``) are called in counters.
@@ -27,7 +27,6 @@ KINDS = {
     "b": "day_and_outcode",
     "c": "day_sex_and_initial",
     "e": "year_and_sounds",
-    "m": "birthday_and_sounds",
     "n": "sounds",
     "p": "postcode_and_sound",
     "l": "postcode",
@@ -91,7 +90,6 @@ class Rarities:
             "b": (_NOTHING, lambda _: born),
             "c": (10, self._of_initial),
             "e": (5, lambda pair: self._of_pair(pair, YEARS)),
-            "m": (5, lambda pair: self._of_pair(pair, MONTH_DAYS)),
             "n": (1, lambda pair: self._of_pair(pair, 1)),
             "p": (-CODE, self._of_lived),
             "l": (1, self._of_place),

@@ -5,18 +5,23 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from assets.index import extracts as extracts_of
 from assets.index import frames
 from assets.index.build import build_index, document_stream, frequencies_of, index_place
+from assets.index.extracts import Extract
 from assets.index.fold import Recipe, suspects
 from assets.index.frames import document_frames, expected, frame_of
 from assets.index.reconcile import ABSENT, COUNTED, FINGERPRINTS, SAMPLED, compare, reconcile
 from assets.published.service import Builder, begin_build, builder
 from assets.replica.build import apply_feed, settle_replica
-from assets.replica.workspace import Workspace, build_lock
-from search_api.index.documents import COLUMNS
+from assets.replica.workspace import Workspace, build_lock, parts_of
+from schemas.errors import PermanentFault
+from search_api.index.documents import COLUMNS, documents
 from search_api.index.embedded import EmbeddedEngine
+from search_api.index.frequencies import Frequencies
 from search_api.index.items import FROM_ROW
 from tests.lib.index import at
 from tests.lib.validated import NUMBERS, Home, patient
@@ -63,6 +68,34 @@ def test_frames_have_the_columns_that_documents_are_made_of(home: Home) -> None:
     assert all({*COLUMNS, FROM_ROW} == set(piece.columns) for piece in pieces)
     assert one["nhs_number"].to_list() == [int(NUMBERS[3])]
     assert one["names"].to_list()[0][0]["family"] == patient(NUMBERS[3])["names"][0]["family"]
+
+
+def test_extracts_and_records_tell_the_same_people(home: Home) -> None:
+    place = built(home.builder)
+    extracts = [
+        Extract(step.source, step.sequence, tuple(parts_of(home.stores, step))) for step in place.state.plan.steps
+    ]
+    with place.database(home.settings) as connection:
+        told = [piece.frame() for piece in extracts_of.pieces(connection, extracts)]
+        held = list(document_frames(connection))
+        others = list(document_frames(connection, where=extracts_of.others(extracts)))
+    made = [
+        {each.nhs_number: each for each in documents(pl.concat(side), Frequencies.empty())} for side in (told, held)
+    ]
+    assert made[0] == made[1]
+    assert len(made[0]) == 40
+    assert not others
+
+
+def test_an_extract_that_changed_since_is_refused(home: Home) -> None:
+    place = built(home.builder)
+    (step,) = place.state.plan.steps
+    (path,) = parts_of(home.stores, step)
+    with place.database(home.settings) as connection:
+        (piece,) = extracts_of.pieces(connection, [Extract(step.source, step.sequence, (path,))])
+    pl.read_parquet(path).tail(-1).write_parquet(path)
+    with pytest.raises(PermanentFault, match="has changed since"):
+        piece.frame()
 
 
 def test_very_restricted_people_are_indexed_only_where_the_setting_says_so(home: Home) -> None:

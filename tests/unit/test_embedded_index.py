@@ -6,6 +6,7 @@ What every engine does alike is in ``tests/integration/test_index_engines.py``.
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from search_api.index.documents import documents
 from search_api.index.embedded import EmbeddedEngine
 from search_api.index.embedded_reader import EmbeddedReader
 from search_api.index.frequencies import Frequencies
+from search_api.index.parallel import PartJob, work
 from search_api.index.provider import SearchDocument
 from search_api.matching.person import unpack
 from tests.lib.crowd import crowd
@@ -242,6 +244,22 @@ def test_a_bulk_build_leaves_one_folder(people: pl.DataFrame, tmp_path: Path) ->
     assert writer.commit() == people.height
     assert {file.suffix for file in (tmp_path / "index").iterdir()} >= {".json", ".store"}
     assert not list((tmp_path / "index").glob("part-*"))
+
+
+def test_runs_of_one_size_are_put_together_and_the_same_people_found(people: pl.DataFrame, tmp_path: Path) -> None:
+    frames = [people.slice(start, 100) for start in range(0, people.height, 100)]
+    assert len(frames) >= 9
+    waiting, counts = iter(frames), Frequencies.build([people])
+    job = PartJob(tmp_path / "index", counts, show_very_restricted=False, heap_bytes=30_000_000, run_rows=100)
+    assert work(job, lambda: next(waiting, None)).documents == people.height
+    reader = ENGINE.open(at(tmp_path / "index"))
+    held = json.loads((tmp_path / "index" / "meta.json").read_text("utf-8"))["segments"]
+    assert len(held) < 8 < len(frames)
+    expected = {each.nhs_number: each for each in documents(people, counts)}
+    found = reader.find(list(expected))
+    assert {number: (each.payload, each.fingerprint) for number, each in found.items()} == {
+        number: (each.payload, each.fingerprint) for number, each in expected.items()
+    }
 
 
 def test_a_bulk_build_can_be_branched_and_merged(people: pl.DataFrame, tmp_path: Path) -> None:

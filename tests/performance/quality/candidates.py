@@ -130,7 +130,9 @@ def costs(people: pl.DataFrame) -> Iterator[Figure]:
         of_kind = found.filter(pl.col(_WORD).str.starts_with(kind))
         start, what = f"{START}.{name}.", f"{name.replace('_', ' ')}: "
         distinct = of_kind[_WORD].n_unique() if of_kind.height else 0
-        yield Figure(f"{start}people", of_kind["row"].n_unique() / count, "share", f"{what}people who have one", of=count)
+        yield Figure(
+            f"{start}people", of_kind["row"].n_unique() / count, "share", f"{what}people who have one", of=count
+        )
         yield Figure(f"{start}words", of_kind.height / count, "words", f"{what}words a person")
         yield Figure(f"{start}terms", distinct / count, "terms", f"{what}distinct words a person")
         yield Figure(f"{start}bytes", _bytes(of_kind, count) / count, "B", f"{what}bytes of the index a person")
@@ -242,7 +244,9 @@ def main() -> None:
     """Print the figures; nothing is kept."""
     parser = argparse.ArgumentParser(prog="python -m tests.performance.quality.candidates", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="a folder with extracts of day 0")
-    parser.add_argument("--queries", type=int, default=QUERIES, help="questions of each mix; the hard sets half as many")
+    parser.add_argument(
+        "--queries", type=int, default=QUERIES, help="questions of each mix; the hard sets half as many"
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     own = labelled(options.home, options.queries, options.seed)
