@@ -113,7 +113,9 @@ class PayloadWriter:
     def _begin(self) -> Callable[[bytes], bytes]:
         if not self._dictionary and len(self._waiting) >= LEAST_SAMPLES:
             every = -(-len(self._waiting) // MOST_SAMPLES)
-            made = zstandard.train_dictionary(DICTIONARY_BYTES, self._waiting[::every])
+            made = zstandard.train_dictionary(
+                DICTIONARY_BYTES, list[bytes | bytearray | memoryview](self._waiting[::every])
+            )
             self._dictionary = made.as_bytes()
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._append(_HEAD.pack(_MAGIC, len(self._dictionary)) + self._dictionary)
