@@ -15,6 +15,7 @@ import polars as pl
 from quality.catalogue import DUPLICATE_RULE, rules_of
 from quality.completeness import filled
 from quality.expressions import control_number
+from quality.marks import marks_of
 from quality.reasons import REASONS, Level
 from quality.rule import Context, Rule
 from quality.verdict import Tally
@@ -81,9 +82,8 @@ def control_total(frame: pl.DataFrame) -> int:
 
 
 def _marks(frame: pl.DataFrame, rules: Iterable[Rule], context: Context, losers: pl.Series) -> pl.DataFrame:
-    tests = [rule.broken(context).fill_null(value=False).alias(rule.name) for rule in rules]
-    lost = pl.col("row_no").is_in(losers.implode()).fill_null(value=False).alias(DUPLICATE_RULE)
-    return frame.select(*tests, lost)
+    lost = frame["row_no"].is_in(losers.implode()).fill_null(value=False)
+    return marks_of(frame, rules, context).with_columns(lost.alias(DUPLICATE_RULE))
 
 
 def _rejected(frame: pl.DataFrame, marks: pl.DataFrame, mask: pl.Series, binding: dict[str, str]) -> pl.DataFrame:
