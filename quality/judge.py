@@ -7,7 +7,7 @@ rules, reading and writing parts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -81,7 +81,7 @@ def control_total(frame: pl.DataFrame) -> int:
     return int(total or 0)
 
 
-def _marks(frame: pl.DataFrame, rules: Iterable[Rule], context: Context, losers: pl.Series) -> pl.DataFrame:
+def _marks(frame: pl.DataFrame, rules: Sequence[Rule], context: Context, losers: pl.Series) -> pl.DataFrame:
     lost = frame["row_no"].is_in(losers.implode()).fill_null(value=False)
     return marks_of(frame, rules, context).with_columns(lost.alias(DUPLICATE_RULE))
 

@@ -10,7 +10,7 @@ own for that (``Rule.narrowed``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -23,11 +23,12 @@ _REPEATING = 0.9
 _FEW = 4
 
 
-def marks_of(frame: pl.DataFrame, rules: Iterable[Rule], context: Context) -> pl.DataFrame:
-    """One column of truth values a rule, named as it: whether each row breaks it."""
+def marks_of(frame: pl.DataFrame, rules: Sequence[Rule], context: Context) -> pl.DataFrame:
+    """One column of truth values a rule, named as it and in their order: whether each row breaks it."""
     glance = Glance(frame)
     repeating: dict[str, list[pl.Expr]] = {}
-    tests: list[pl.Expr] = []
+    # A test without a column has one value for all rows; beside their numbers it has one for each.
+    tests = [pl.int_range(pl.len()).alias("row")]
     for rule in rules:
         test = rule.test(context, glance).fill_null(value=False).alias(rule.name)
         column = _only_column(test)
@@ -37,10 +38,7 @@ def marks_of(frame: pl.DataFrame, rules: Iterable[Rule], context: Context) -> pl
             tests.append(test)
     for column, found in repeating.items():
         tests += _by_value(frame[column], found)
-    # A test without a column is one value; it is one for each row.
-    height = pl.int_range(pl.len()).alias("row")
-    marks = frame.select(height, *tests)
-    return marks.drop("row")
+    return frame.select(*tests).select(rule.name for rule in rules)
 
 
 def _only_column(test: pl.Expr) -> str | None:
