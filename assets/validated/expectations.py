@@ -111,14 +111,15 @@ def _beside(columns: Iterable[pl.Series]) -> pl.DataFrame:
 
 def _run(rows: pl.DataFrame, expectations: list[Expectation]) -> list[ExpectationResult]:
     from great_expectations.core.batch import Batch
-    from great_expectations.execution_engine import PandasExecutionEngine
     from great_expectations.execution_engine.pandas_batch_data import PandasBatchData
+    from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.validator.validator import Validator
 
     engine = PandasExecutionEngine()
-    batch = Batch(data=PandasBatchData(engine, rows.to_pandas()))
-    validator = Validator(engine, data_context=_context(), batches=[batch])
+    # Its own annotation asks for the class where it takes an instance.
+    data: Any = PandasBatchData(engine, rows.to_pandas())
+    validator = Validator(engine, data_context=_context(), batches=[Batch(data=data)])
     configured = [ExpectationConfiguration(type=item.kind, kwargs=dict(item.arguments)) for item in expectations]
     found = validator.graph_validate(configured, {"result_format": "BOOLEAN_ONLY"})
     return [_result(item) for item in found]
