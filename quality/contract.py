@@ -7,13 +7,15 @@ Belongs here: what every feed has in common. Does not belong here: one feed's ow
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import polars as pl
 
 from quality.expressions import CONTROL, after, any_text, is_date, nhs_number_valid, outside, precedes
+from quality.glance import Glance, Texts
 from quality.reasons import refused
-from quality.rule import Context, Rule, RuleSet
+from quality.rule import Context, Narrowed, Rule, RuleSet
 from schemas.feeds import Feed
 from schemas.fields import ENVELOPE, Field
 from schemas.types import Scalar
@@ -129,10 +131,13 @@ def _required(field: Field) -> Rule:
 def _text_rules(feed: Feed) -> list[Rule]:
     plain = [field for field in feed.fields if field.name not in DOCUMENTS]
     documents = [field for field in feed.fields if field.name in DOCUMENTS]
+    control = _text_rule("CONTROL_CHARACTER", "A text holds a control character.", plain, _holds_control)
+    length = _text_rule("TEXT_TOO_LONG", "A text is longer than any real value.", plain, _too_long)
+    size = _text_rule("DOCUMENT_TOO_LONG", "A document is longer than the record limit.", documents, _document_too_long)
     return [
-        _text_rule("CONTROL_CHARACTER", "A text holds a control character.", plain, _holds_control),
-        _text_rule("TEXT_TOO_LONG", "A text is longer than any real value.", plain, _too_long),
-        _text_rule("DOCUMENT_TOO_LONG", "A document is longer than the record limit.", documents, _document_too_long),
+        replace(control, narrowed=_narrowed(plain, _holds_control, lambda texts: texts.control)),
+        replace(length, narrowed=_narrowed(plain, _too_long, lambda texts: texts.longest > TEXT_LIMIT)),
+        size,
     ]
 
 
@@ -150,9 +155,22 @@ def _document_too_long(context: Context, text: pl.Expr) -> pl.Expr:
 
 def _text_rule(name: str, sentence: str, fields: list[Field], test: _TextTest) -> Rule:
     def broken(context: Context) -> pl.Expr:
-        found = [any_text(pl.col(field.name), field.kind, lambda text: test(context, text)) for field in fields]
-        tests = [expression.fill_null(value=False) for expression in found if expression is not None]
-        return pl.any_horizontal(tests) if tests else pl.lit(value=False)
+        return _any_of(fields, test, context)
 
     source = "promises.md 5.2"
     return Rule(name, "REC_INVALID_VALUE", "any text", sentence, source, releasable=False, broken=broken)
+
+
+def _narrowed(fields: list[Field], test: _TextTest, suspect: Callable[[Texts], bool]) -> Narrowed:
+    """The test of those fields alone that a glance does not clear."""
+
+    def narrowed(context: Context, glance: Glance) -> pl.Expr:
+        return _any_of([field for field in fields if suspect(glance.texts(field.name))], test, context)
+
+    return narrowed
+
+
+def _any_of(fields: list[Field], test: _TextTest, context: Context) -> pl.Expr:
+    found = [any_text(pl.col(field.name), field.kind, lambda text: test(context, text)) for field in fields]
+    tests = [expression.fill_null(value=False) for expression in found if expression is not None]
+    return pl.any_horizontal(tests) if tests else pl.lit(value=False)

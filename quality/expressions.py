@@ -21,6 +21,7 @@ _MOMENT = (
 _UUID = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 # Tab and line ends may stand in an address or a summary; other control characters may not.
 CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]"
+CONTROL_CODES = tuple(code for code in (*range(0x20), 0x7F) if code not in b"\t\n\r")
 
 
 def nhs_number_valid(number: pl.Expr) -> pl.Expr:

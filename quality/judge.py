@@ -7,7 +7,7 @@ rules, reading and writing parts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,6 +15,7 @@ import polars as pl
 from quality.catalogue import DUPLICATE_RULE, rules_of
 from quality.completeness import filled
 from quality.expressions import control_number
+from quality.marks import marks_of
 from quality.reasons import REASONS, Level
 from quality.rule import Context, Rule
 from quality.verdict import Tally
@@ -80,10 +81,9 @@ def control_total(frame: pl.DataFrame) -> int:
     return int(total or 0)
 
 
-def _marks(frame: pl.DataFrame, rules: Iterable[Rule], context: Context, losers: pl.Series) -> pl.DataFrame:
-    tests = [rule.broken(context).fill_null(value=False).alias(rule.name) for rule in rules]
-    lost = pl.col("row_no").is_in(losers.implode()).fill_null(value=False).alias(DUPLICATE_RULE)
-    return frame.select(*tests, lost)
+def _marks(frame: pl.DataFrame, rules: Sequence[Rule], context: Context, losers: pl.Series) -> pl.DataFrame:
+    lost = frame["row_no"].is_in(losers.implode()).fill_null(value=False)
+    return marks_of(frame, rules, context).with_columns(lost.alias(DUPLICATE_RULE))
 
 
 def _rejected(frame: pl.DataFrame, marks: pl.DataFrame, mask: pl.Series, binding: dict[str, str]) -> pl.DataFrame:

@@ -7,9 +7,10 @@ It is imported inside the function, because importing it costs seconds (promises
 pandas, in an ephemeral context, and is asked for success or failure only: no value of a row can
 end up in a result.
 
-It hashes each frame it is given several times over, whole, which costs more than all expectations
-together. So what is said of single values is asked of a column's distinct values, each once, and
-only what is said of a column as a whole (unique) sees every row: the verdicts are the same.
+Its data sources hash each frame they are given several times over, whole, to name it; that costs more
+than all expectations together. So its validator is given the frame itself, which has a name already.
+What is said of single values is asked of a column's distinct values, each once, and only what is said
+of a column as a whole (unique) sees every row: the verdicts are the same.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -30,6 +32,8 @@ from schemas.feeds import Feed
 _WORTH_PARTING = 20_000
 # A column with more distinct values than this share of its rows is left whole.
 _FEW = 4
+# So many values at the start of a column show whether counting its distinct ones is worth while.
+_LOOK = 1_000
 _UNIQUE = "expect_column_values_to_be_unique"
 # Its contexts share state within a process: one part at a time.
 _ONE_AT_A_TIME = threading.Lock()
@@ -84,13 +88,18 @@ def _parted(rows: pl.DataFrame, expectations: list[Expectation]) -> Iterator[_Pa
         return
     names = {item.column for item in expectations}
     whole = {item.column for item in expectations if item.kind == _UNIQUE or item.column is None}
-    distinct = {name: rows[name].unique(maintain_order=True) for name in sorted(names - whole, key=str) if name}
+    repeating = [name for name in sorted(names - whole, key=str) if name and _repeats(rows[name].head(_LOOK))]
+    distinct = {name: rows[name].unique(maintain_order=True) for name in repeating}
     few = {name: values for name, values in distinct.items() if values.len() * _FEW <= rows.height}
     every = [item for item in expectations if item.column not in few]
     if every:
         yield rows.select(sorted({item.column for item in every if item.column})), every
     if few:
         yield _beside(few.values()), [item for item in expectations if item.column in few]
+
+
+def _repeats(values: pl.Series) -> bool:
+    return values.n_unique() < values.len()
 
 
 def _beside(columns: Iterable[pl.Series]) -> pl.DataFrame:
@@ -101,19 +110,30 @@ def _beside(columns: Iterable[pl.Series]) -> pl.DataFrame:
 
 
 def _run(rows: pl.DataFrame, expectations: list[Expectation]) -> list[ExpectationResult]:
+    from great_expectations.core.batch import Batch
+    from great_expectations.execution_engine.pandas_batch_data import PandasBatchData
+    from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.validator.validator import Validator
+
+    engine = PandasExecutionEngine()
+    # Its own annotation asks for the class where it takes an instance.
+    data: Any = PandasBatchData(engine, rows.to_pandas())
+    validator = Validator(engine, data_context=_context(), batches=[Batch(data=data)])
+    configured = [ExpectationConfiguration(type=item.kind, kwargs=dict(item.arguments)) for item in expectations]
+    found = validator.graph_validate(configured, {"result_format": "BOOLEAN_ONLY"})
+    return [_result(item) for item in found]
+
+
+@cache
+def _context() -> Any:
+    """The library's context: it holds settings, and nothing of a frame."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("part").add_dataframe_asset("rows")
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows.to_pandas()})
-    configured = [ExpectationConfiguration(type=item.kind, kwargs=dict(item.arguments)) for item in expectations]
-    outcome = batch.validate(
-        gx.ExpectationSuite(name="accepted", expectations=configured), result_format="BOOLEAN_ONLY"
-    )
-    return [_result(item) for item in outcome.results]
+    return context
 
 
 def _result(item: Any) -> ExpectationResult:

@@ -113,7 +113,8 @@ def rows_of(cut: Cut, feed: Feed) -> pl.DataFrame:
         return found.select(list(feed.polars_schema)).sort("row_no")
     scan = pl.scan_parquet(cut.landed).select(list(feed.polars_schema)).slice(cut.start, cut.rows)
     try:
-        return scan.collect()
+        # One piece of memory a column, else every look at the rows puts the row groups together anew.
+        return scan.collect().rechunk()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         raise refused("FILE_FORMAT", cut.landed.name) from None
 

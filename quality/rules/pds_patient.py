@@ -15,6 +15,7 @@ import polars as pl
 
 from quality.contract import live
 from quality.expressions import after, any_item, is_date, is_moment, is_ods_code, outside, precedes
+from quality.glance import Glance
 from quality.placeholders import is_placeholder_birth_date, is_placeholder_name, is_placeholder_postcode
 from quality.rule import Context, RuleSet
 from quality.rules.json_text import any_not_json, not_json
@@ -134,7 +135,15 @@ def not_verified(_context: Context) -> pl.Expr:
     return live() & (pl.col("verification") != "01")
 
 
-@_rule("REC_PLACEHOLDER", "names", "matching.md 1")
+def _placeholders_held(_context: Context, glance: Glance) -> pl.Expr:
+    """The rule below with the placeholders that the names hold, told from each distinct name once."""
+    families, firsts = (_placeholders_of(glance.distinct("names", part)) for part in ("family", "given"))
+    if not families and not firsts:
+        return pl.lit(value=False)
+    return any_item(pl.col("names"), lambda item: _either(_family(item).is_in(families), _first(item).is_in(firsts)))
+
+
+@_rule("REC_PLACEHOLDER", "names", "matching.md 1", narrowed=_placeholders_held)
 def placeholder_name(_context: Context) -> pl.Expr:
     """A family or given name is a placeholder."""
     return any_item(pl.col("names"), _placeholder_in_name)
@@ -192,6 +201,20 @@ def practice_code_shape(_context: Context) -> pl.Expr:
 
 
 def _placeholder_in_name(item: pl.Expr) -> pl.Expr:
-    family = is_placeholder_name(item.struct.field("family")).fill_null(value=False)
-    first = item.struct.field("given").list.first()
-    return family | is_placeholder_name(first).fill_null(value=False)
+    return _either(is_placeholder_name(_family(item)), is_placeholder_name(_first(item)))
+
+
+def _either(one: pl.Expr, other: pl.Expr) -> pl.Expr:
+    return one.fill_null(value=False) | other.fill_null(value=False)
+
+
+def _family(name: pl.Expr) -> pl.Expr:
+    return name.struct.field("family")
+
+
+def _first(name: pl.Expr) -> pl.Expr:
+    return name.struct.field("given").list.first()
+
+
+def _placeholders_of(texts: pl.Series) -> list[str]:
+    return texts.to_frame("text").filter(is_placeholder_name(pl.col("text"))).to_series().to_list()

@@ -7,6 +7,8 @@ Example: python -m tests.performance.national --patients 63000000 --home /srv/na
 from __future__ import annotations
 
 import argparse
+import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -24,6 +26,8 @@ from tests.performance.place import bench_home
 def main() -> None:
     """Run what is not done yet, then write figures and page."""
     options = _options()
+    # As Ctrl-C does: the command at work is ended too, and the home left as it is.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     print(hardware(), flush=True)
     with ExitStack() as stack:
         # A folder named is kept and may be gone on with; a temporary one goes afterwards.
@@ -34,6 +38,8 @@ def main() -> None:
             entries = measured(run, stages.chosen(options.stages))
         except (NcrsError, ValueError) as error:
             sys.exit(str(error))
+        except subprocess.CalledProcessError as error:
+            sys.exit(f"{error} What it said stands above; started again, the run goes on with this stage.")
     found = list(results.figures(entries, run.patients, stored()))
     for figure in found:
         print(figure.line, flush=True)
@@ -50,15 +56,27 @@ def measured(run: Run, wanted: list[Stage]) -> Mapping[str, Entry]:
     journal.begin({"patients": run.patients, "seed": run.seed})
     for stage in wanted:
         if stage.name not in journal.entries():
-            room.require(run.home, stage.name, stage.disk_bytes * run.patients / 1e9, stage.memory_gb)
+            needed = stage.disk_bytes * run.patients / 1e9
+            make_room(run, journal, needed)
+            room.require(run.home, stage.name, needed, stage.memory_gb)
             _show(_done(run, stage, journal))
+    make_room(run, journal, 0.0)
     return journal.entries()
+
+
+def make_room(run: Run, journal: Journal, needed_gb: float) -> None:
+    """Let what has landed leave the drop folder when that was asked for or so much disk is not free; only if it was this
+    run that filled the folder."""
+    short = room.free_gb(run.home) < needed_gb
+    if "extract" in journal.entries() and (run.spare_drop or short) and (freed := room.spare_drop(run.home)):
+        journal.spared(freed)
+        print(f"What has landed left the drop folder: {freed:.2f} GB.", flush=True)
 
 
 def _done(run: Run, stage: Stage, journal: Journal) -> Entry:
     print(f"{stage.name} ...", flush=True)
     journal.started(stage.name)
-    work = Work(run, lambda seconds, peak: journal.running(stage.name, seconds, peak))
+    work = Work(run, lambda seconds, peak: journal.running(stage.name, seconds, peak, room.used_gb(run.home)))
     found = {**stage.does(work), **_sizes(run.home, stage)}
     return journal.done(stage.name, room.used_gb(run.home), found)
 
@@ -86,7 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--home", type=Path, help="keep the data here, and go on with what is here; else a temporary")
     parser.add_argument("--stages", type=_names, default=[], help="only these, parted by commas")
-    parser.add_argument("--spare-drop", action="store_true", help="remove what has landed from the drop folder")
+    parser.add_argument("--spare-drop", action="store_true", help="remove what landed from the drop folder in any case")
     parser.add_argument("--dry", action="store_true", help="print only; do not write docs/figures.json")
     return parser.parse_args()
 

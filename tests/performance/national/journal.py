@@ -4,7 +4,7 @@ Belongs here: the file and what it says. Does not belong here: stages, measuring
 
 One line of JSON an event, written in one piece: a kill leaves whole lines and at most one torn one, which
 counts for nothing. While a stage runs a line now and then tells how long and how large it has been, so that
-the time of an attempt that was killed counts too.
+the time of an attempt that was killed counts too, but for what came after its last line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ NAME = "national.jsonl"
 
 @dataclass(frozen=True)
 class Entry:
-    """One finished stage: seconds and peak of all its attempts, the disk after it, and what it measured."""
+    """One finished stage: seconds and peaks of all its attempts, and what it measured. ``disk_gb`` is the most that the
+    home took at any look, the one after the stage among them."""
 
     stage: str
     seconds: float
@@ -57,14 +58,19 @@ class Journal:
         """A stage begins, once more if it was begun before."""
         append_line(self._path, {"stage": stage, "event": "started"})
 
-    def running(self, stage: str, seconds: float, peak_gb: float) -> None:
-        """How long this attempt has been at work, and its largest size so far."""
-        append_line(self._path, {"stage": stage, "event": "running", "seconds": seconds, "peak_gb": peak_gb})
+    def running(self, stage: str, seconds: float, peak_gb: float, disk_gb: float) -> None:
+        """How long this attempt has been at work, its largest size so far, and the disk of the home now."""
+        size = {"seconds": seconds, "peak_gb": peak_gb, "disk_gb": disk_gb}
+        append_line(self._path, {"stage": stage, "event": "running", **size})
 
     def done(self, stage: str, disk_gb: float, figures: Mapping[str, float]) -> Entry:
         """The stage is finished."""
         append_line(self._path, {"stage": stage, "event": "done", "disk_gb": disk_gb, "figures": dict(figures)})
         return self.entries()[stage]
+
+    def spared(self, freed_gb: float) -> None:
+        """So much of the drop folder was removed; the sizes before it hold it, those after do not."""
+        append_line(self._path, {"spared_gb": freed_gb})
 
     def entries(self) -> dict[str, Entry]:
         """Every finished stage, in the order of finishing."""
@@ -84,5 +90,7 @@ class Journal:
                 longest.append(0.0)
             elif line["event"] == "running":
                 longest[-1] = line["seconds"]
-        peak = max((line["peak_gb"] for line in lines if line["event"] == "running"), default=0.0)
-        return Entry(stage, sum(longest), peak, last["disk_gb"], len(longest), last["figures"])
+        running = [line for line in lines if line["event"] == "running"]
+        peak = max((line["peak_gb"] for line in running), default=0.0)
+        disk = max(line.get("disk_gb", 0.0) for line in (*running, last))
+        return Entry(stage, sum(longest), peak, disk, len(longest), last["figures"])

@@ -32,7 +32,7 @@ WHAT: dict[str, tuple[str, str, float | None, bool]] = {
     "extract_minutes": ("min", "the sandbox's full delivery; no part of the build", None, False),
     "build_minutes": ("min", "ingest, replica, index, reconcile, publish", 60.0, False),
     "build_peak_gb": ("GB", "largest memory of any of these stages, all its processes", 10.0, False),
-    "disk_gb": ("GB", "disk of the home, the most after any stage", 60.0, False),
+    "disk_gb": ("GB", "disk of the home, the most at any look while it was made and asked", 60.0, False),
     "generation_gb": ("GB", "disk of the published generation", None, False),
     "delta_100k_s": ("s", "100,000 changes or more, drop to published", 180.0, False),
     "delta_changes": ("records", "how many changes these were", None, True),
@@ -56,6 +56,8 @@ def figures(entries: Mapping[str, Entry], patients: int, known: Store) -> Iterat
         if patients >= largest:
             what = f"{meaning}; {patients:,} people"
             yield Figure(f"national.{key}", value, unit, what, must, more)
+            if key == "trace_rows_per_s":
+                yield Figure("trace.rows_per_s", value, unit, what, must, more)
 
 
 def size_of(name: str) -> int:
@@ -78,9 +80,11 @@ def _values(entries: Mapping[str, Entry], patients: int) -> Iterator[tuple[str, 
     if all(stage in entries for stage in BUILD):
         yield "build_minutes", sum(entries[stage].seconds for stage in BUILD) / 60
         yield "build_peak_gb", max(entries[stage].peak_gb for stage in BUILD)
+    if delta := entries.get("delta"):
+        yield "delta_100k_s", delta.seconds
     if entries:
         yield "disk_gb", max(entry.disk_gb for entry in entries.values())
-    renamed = {**{key: key for key in WHAT}, **_FROM_HTTP, "delta_100k_s": "delta_s"}
+    renamed = {**{key: key for key in WHAT}, **_FROM_HTTP}
     for key, told in renamed.items():
         if told in measured:
             yield key, measured[told]

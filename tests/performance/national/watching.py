@@ -3,12 +3,16 @@
 Belongs here: starting a command, looking at its processes, ending it with us. Does not belong here: which
 commands (``stages.py``).
 
+A command ends when we do, however that comes: one that went on alone would do work that nobody measures, and the
+next attempt would find it done.
+
 Memory is what cannot be dropped: anonymous and shared pages of every process of the command's session, summed at
 the same moment. Mapped files are page cache and not counted.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -23,6 +27,8 @@ from tests.performance.figures import ROOT
 LOOK_SECONDS = 0.5
 TELL_SECONDS = 10.0
 _HELD = ("RssAnon:", "RssShmem:")
+_LIBC = ctypes.CDLL(None)
+_ON_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 # Told now and then and at the end: seconds so far, largest GB so far.
 Told = Callable[[float, float], None]
@@ -45,7 +51,9 @@ def watch(arguments: list[str], settings: Mapping[str, str], told: Told) -> Watc
     """
     command = [sys.executable, "-m", *arguments]
     environment = {**os.environ, **settings}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, start_new_session=True, preexec_fn=_end_with_us
+    )
     try:
         seconds, peak, output = _looked_at(process, told)
     finally:
@@ -55,6 +63,11 @@ def watch(arguments: list[str], settings: Mapping[str, str], told: Told) -> Watc
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return Watched(seconds, peak, output.decode())
+
+
+def _end_with_us() -> None:
+    """In the command, before it starts: the kernel ends it when this process is gone, be it killed."""
+    _LIBC.prctl(_ON_PARENTS_DEATH, signal.SIGTERM)
 
 
 def _looked_at(process: subprocess.Popen[bytes], told: Told) -> tuple[float, float, bytes]:
