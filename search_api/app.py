@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -23,7 +24,7 @@ from search_api.ops import endpoints as ops
 from search_api.patients import endpoints as patients
 from search_api.patients import occupant_routes
 from search_api.services import Services
-from search_api.straight import Straight, Table
+from search_api.straight import Straight, StraightFirst, Table
 from search_api.summaries import endpoints as summaries
 from search_api.trace import endpoints as trace
 from search_api.trace.desk import Desk
@@ -39,7 +40,7 @@ DESCRIPTION = (
 
 def create_app(services: Services, ready: Callable[[], None] | None = None) -> FastAPI:
     """The API over these parts; ``ready`` is called when it is. Raises ConfigurationError for a route without a policy."""
-    app = FastAPI(
+    app = StraightFirst(
         title=TITLE,
         description=DESCRIPTION,
         version="1",
@@ -56,8 +57,9 @@ def create_app(services: Services, ready: Callable[[], None] | None = None) -> F
     _add_routes(app)
     app.state.templates = templates(app)
     faults.install(app)
-    app.add_middleware(Straight, table=Table(app), gate=services.gate, handlers=app.exception_handlers)
     app.add_middleware(Envelope, metrics=services.metrics)
+    straight = Straight(Table(app), services.gate, app.exception_handlers)
+    app.go_straight(straight, partial(Envelope, metrics=services.metrics))
     check_routes(app, services.gate.table)
     return app
 

@@ -6,7 +6,8 @@ routes, which are declared once, with FastAPI, that describes them; access; what
 Ours, by measurement (docs/decisions/0021): finding a route and its dependencies costs the framework about
 as much as reading a record costs us. The table is made from the application's own routes: each
 that takes nothing but the request and depends on nothing but ``requires(policy)``, with at most one
-parameter in its path. Every other request takes the long way, and both ways answer alike.
+parameter in its path. Their requests do not enter the framework, whose layers cost as much again. Every other
+request takes the long way, and both ways answer alike.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from search_api.access.routes import only_requires
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
+_ROUTE = "ncrs.route"
 _PARAMETER = f"{{{RECORD_PARAMETER}}}"
 
 
@@ -120,28 +122,50 @@ class StraightRequest(Request):
         return self._headers
 
 
-class Straight:
-    """Wraps the framework's routing; ``handlers`` are the application's, by class of exception."""
+class StraightFirst(FastAPI):
+    """An application whose straight routes, once it has any, are answered before its own layers are entered."""
 
-    def __init__(self, app: ASGIApp, table: Table, gate: AccessGate, handlers: Mapping[Any, Any]) -> None:
-        self.app = app
+    straight: Straight | None = None
+    enveloped: ASGIApp
+
+    def go_straight(self, straight: Straight, envelope: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Answer by these routes from now on, each request in an envelope as the others have one."""
+        self.enveloped = envelope(straight.answer)
+        self.straight = straight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.straight is not None and self.straight.takes(scope):
+            scope["app"] = self
+            await self.enveloped(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class Straight:
+    """Answers the routes of a table; ``handlers`` are the application's, by class of exception."""
+
+    def __init__(self, table: Table, gate: AccessGate, handlers: Mapping[Any, Any]) -> None:
         self._table = table
         self._gate = gate
         self._handlers = handlers
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = None
-        if scope["type"] == "http" and not scope.get("root_path"):
-            found = self._table.find(scope["method"], scope["path"])
+    def takes(self, scope: Scope) -> bool:
+        """Whether the request goes straight; what was found of it is then in its scope."""
+        if scope["type"] != "http" or scope.get("root_path"):
+            return False
+        found = self._table.find(scope["method"], scope["path"])
         if found is None:
-            await self.app(scope, receive, send)
-            return
-        scope["endpoint"] = found.route.endpoint
-        scope["path_params"] = found.parameters
+            return False
+        scope["endpoint"], scope["path_params"], scope[_ROUTE] = found.route.endpoint, found.parameters, found.route
+        return True
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application for the requests that it takes."""
+        route: Route = scope[_ROUTE]
         request = StraightRequest(scope, receive, send)
         try:
-            await self._gate.authorise(request, found.route.policy)
-            response = await found.route.endpoint(request)
+            await self._gate.authorise(request, route.policy)
+            response = await route.endpoint(request)
         except Exception as error:  # noqa: BLE001 - raised again unless a handler of the application expects it
             response = await self._handler(error)(request, error)
             error.__traceback__ = None  # an exception that is kept must not keep the request

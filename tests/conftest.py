@@ -3,8 +3,9 @@
 Belongs here: hooks and fixtures that all tests share. Does not belong here: test data
 (``tests/lib/``), fixtures of one part.
 
-Order: fast folders first, so that a mistake shows in seconds. Within a folder the order is random
-with a printed seed (pytest-randomly), which also seeds ``random`` and numpy before each test.
+Order: fast folders first, so that a mistake shows in seconds; of the slow ones the longest files first, so that
+no worker runs one alone at the end. Within a folder the order is random with a printed seed (pytest-randomly),
+which also seeds ``random`` and numpy before each test.
 """
 
 from __future__ import annotations
@@ -36,11 +37,29 @@ FOLDERS = (
     "acceptance",
     "browser",
 )
+FIRST_OF_THE_SLOW = FOLDERS.index("integration")
+# By measurement, longest first; a file that is not named here takes its turn with its folder.
+LONGEST = (
+    "faults/test_publish_crash.py",
+    "integration/test_engines_agree.py",
+    "acceptance/test_make_run.py",
+    "integration/test_cluster_build.py",
+    "faults/test_opensearch_nodes.py",
+    "integration/test_cluster_only_node.py",
+    "integration/test_commands.py",
+    "acceptance/test_make_run_opensearch.py",
+    "faults/test_index_load_killed.py",
+    "integration/test_cluster_records.py",
+    "faults/test_trace_kill.py",
+    "faults/test_build_resume.py",
+    "integration/test_build_shown.py",
+)
 
 
 def pytest_configure() -> None:
-    """Before workers start: what they share of the run."""
-    opensearch.begin_run()
+    """Before workers start: what they share of the run. Processes that tests start keep what they compile."""
+    if opensearch.begin_run():
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(trylast=True)
@@ -49,9 +68,13 @@ def pytest_unconfigure() -> None:
     opensearch.end_run()
 
 
-def _rank(item: pytest.Item) -> int:
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
+def _rank(item: pytest.Item) -> tuple[int, int]:
+    """The folder's place, and among the slow folders the place of a long file before them all."""
+    path = item.path.relative_to(Path(__file__).parent)
+    if path.as_posix() in LONGEST:
+        return FIRST_OF_THE_SLOW, LONGEST.index(path.as_posix())
+    folder = path.parts[0]
+    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS), len(LONGEST)
 
 
 @pytest.hookimpl(trylast=True)

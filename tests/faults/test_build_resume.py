@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,9 @@ from assets.replica.tables import CORE_TABLES
 from assets.replica.workspace import Workspace, build_lock
 from schemas.errors import NcrsError, ReconcileError
 from schemas.generation import GenerationManifest
+from tests.lib import forked
 from tests.lib.validated import NUMBERS, Home, change, patient, removal, summary
 
-ROOT = Path(__file__).parents[2]
 # State records of a build of five extracts, in order: begun, prepared, each extract, settled, index, reconciled.
 EXTRACTS = 5
 SAVES = 2 + EXTRACTS + 3
@@ -40,13 +38,8 @@ def world(folder: Path) -> Home:
 
 def killed(home: Home, at: int) -> Workspace | None:
     """Build in a process that dies at the N-th record; what it left."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.build_killed", str(home.folder), str(at)],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    done = forked.run("tests.faults.build_killed", str(home.folder), str(at))
+    assert done.returncode == -signal.SIGKILL, done.stderr
     return Workspace(home.stores.building / "killed") if leftovers(home.stores) else None
 
 

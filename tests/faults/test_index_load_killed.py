@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,6 +23,7 @@ from search_api.index.frequencies import Frequencies
 from search_api.index.progress import acknowledged, progress_path
 from search_api.index.provider import IndexPlace, SearchDocument, checksum_of
 from tests.faults.index_load import BATCH_BYTES, CHANGED, PEOPLE, PROCESSES, Load, changed, everybody
+from tests.lib import forked
 from tests.lib.index import keyed
 
 pytestmark = pytest.mark.slow
@@ -61,10 +60,10 @@ def _made(people: pl.DataFrame) -> Iterator[SearchDocument]:
     return documents(people, Frequencies.build([everybody()]))
 
 
-def begun(load: Load, name: str) -> subprocess.Popen[bytes]:
+def begun(load: Load, name: str) -> forked.Forked:
     """A process that fills, in a group of its own with the processes it starts."""
     command = (str(load.folder), load.address, load.prefix, load.how, name)
-    return subprocess.Popen([sys.executable, "-m", "tests.faults.index_load", *command], start_new_session=True)
+    return forked.Forked("tests.faults.index_load", *command, session=True)
 
 
 def killed_when(load: Load, name: str, reached: Callable[[], bool], *, group: bool) -> None:

@@ -20,45 +20,9 @@ import pytest
 from assets.landing.land import land
 from assets.validated.quarantined import read_quarantine
 from assets.validated.validate import validate
+from tests.faults.ingest_killed import FEED, NOW
+from tests.lib import forked
 from tests.lib.extracts import House, delivery, house, no_opinion, patient
-
-FEED = "pds_patient"
-NOW = datetime(2026, 5, 20, tzinfo=UTC)
-
-CHILD = """
-import os, signal, sys
-from pathlib import Path
-
-at = int(sys.argv[2])
-calls = 0
-
-def deadly(function, after):
-    def wrapped(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == at and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = function(*args, **kwargs)
-        if calls == at and after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    return wrapped
-
-from tests.lib.extracts import house, no_opinion
-from tests.faults.test_ingest_kill import FEED, NOW
-from assets.landing.land import land
-from assets.validated.validate import validate
-from search_api.ops.ledger import Ledger
-
-made = house(Path(sys.argv[1]))
-after = sys.argv[3] == "after"
-Path.rename = deadly(Path.rename, after)
-os.fsync = deadly(os.fsync, after)
-Ledger.record = deadly(Ledger.record, after)
-land(made.stores, made.ledger, made.settings, FEED, now=NOW)
-validate(made.stores, made.ledger, made.settings, FEED, auditor=no_opinion)
-print(calls)
-"""
 
 
 def prepared(folder: Path) -> House:
@@ -71,14 +35,7 @@ def prepared(folder: Path) -> House:
 
 
 def child(folder: Path, at: int, when: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", CHILD, str(folder), str(at), when],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
+    return forked.run("tests.faults.ingest_killed", str(folder), str(at), when, timeout=120)
 
 
 def finish(made: House) -> None:

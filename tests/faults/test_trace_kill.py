@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +18,8 @@ from search_api.trace.form import Chunk
 from search_api.trace.processes import Processes
 from search_api.trace.work import Seen, Work
 from tests.faults.trace_killed import CHUNK_ROWS, settings_of
+from tests.lib import forked
 from tests.lib.api import cast_home
-from tests.lib.house import ROOT
 from tests.lib.trace_files import answers, many, text_of, traced
 
 ROWS = 45
@@ -40,19 +38,11 @@ class Place:
         self.settings = settings_of(HOME().home, self.audit)
 
     def program(self, at: int) -> list[str]:
-        return [
-            sys.executable,
-            "-m",
-            "tests.faults.trace_killed",
-            str(HOME().home),
-            str(self.audit),
-            str(self.source),
-            str(at),
-        ]
+        return ["tests.faults.trace_killed", str(HOME().home), str(self.audit), str(self.source), str(at)]
 
     def killed(self, at: int) -> None:
-        done = subprocess.run(self.program(at), cwd=ROOT, capture_output=True, check=False)
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        done = forked.run(*self.program(at))
+        assert done.returncode == -signal.SIGKILL, done.stderr
 
     def answered(self) -> set[int]:
         """Chunks whose answer is whole, recorded or not."""
@@ -112,16 +102,16 @@ def test_killed_around_any_durable_step(place: Place, undisturbed: bytes, handed
 def test_killed_again_and_again(place: Place, undisturbed: bytes) -> None:
     """By the clock, wherever it happens to be, its processes left to end by themselves."""
     for files in (1, 2, 4):
-        child = subprocess.Popen(place.program(0), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        child = forked.Forked(*place.program(0))
         _until_answered(place, files, child)
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         child.wait()
     _, target = traced(place.settings, place.source)
     assert target.read_bytes() == undisturbed
     assert place.recorded() == list(range(CHUNKS))
 
 
-def _until_answered(place: Place, files: int, child: subprocess.Popen[bytes]) -> None:
+def _until_answered(place: Place, files: int, child: forked.Forked) -> None:
     deadline = time.monotonic() + 120
     while child.poll() is None and time.monotonic() < deadline:
         if place.work.exists() and len(place.answered()) >= files:

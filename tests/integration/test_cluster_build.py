@@ -29,6 +29,7 @@ from search_api import generation_files as files
 from search_api.cluster.client import Cluster
 from search_api.cluster.leases import ClusterLease
 from search_api.cluster.shared import cluster_of
+from tests.lib import forked
 from tests.lib.house import ROOT
 from tests.lib.validated import NUMBERS, Home, change, patient, summary
 
@@ -145,8 +146,8 @@ def test_a_build_that_was_killed_when_its_work_in_the_cluster_was_done(make: Mak
     another_day(home, 1)
     # State records: begun, prepared, three extracts, settled, index, records, reconciled.
     at = {"the index is on record": 7, "the records are on record": 8}[before]
-    command = [sys.executable, "-m", "tests.faults.build_killed", str(home.folder), str(at), json.dumps(home.options)]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    done = forked.run("tests.faults.build_killed", str(home.folder), str(at), json.dumps(home.options))
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert shown(home) == current(home) == first.generation
     assert whole(home, first.generation)
     manifest = built(home)
@@ -170,8 +171,8 @@ def test_a_publication_that_was_killed_leaves_the_old_or_the_new_and_is_mended(
     home = with_people(make(retention=1))
     first = built(home)
     home.extract("pds_patient", [patient(NUMBERS[3], 2)])
-    command = [sys.executable, "-m", "tests.faults.build_killed", str(home.folder), touched, json.dumps(home.options)]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    done = forked.run("tests.faults.build_killed", str(home.folder), touched, json.dumps(home.options))
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert (current(home) == first.generation) == (left == "first")
     assert whole(home, current(home))
     assert shown(home) in (first.generation, current(home))

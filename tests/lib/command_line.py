@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx2
 
+from tests.lib import forked
 from tests.lib.house import ROOT
 
 
@@ -46,16 +47,7 @@ class Ncrs:
 
     def __call__(self, *arguments: str, code: int | None = 0, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end; ``code`` None accepts every exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
+        done = forked.run("pipelines.cli", *arguments, environment=self.environment, text=text)
         assert code is None or done.returncode == code, (
             f"{shlex.join(arguments)}: {done.returncode}\n{done.stderr[-3000:]}"
         )

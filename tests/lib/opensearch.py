@@ -48,7 +48,7 @@ def begin_run() -> bool:
 
 def end_run() -> None:
     """Called as the run ends, also by Ctrl-C: stop what was started, in the process that began the run."""
-    folder, owner = _run()
+    folder, owner = run_folder()
     if owner != os.getpid():
         return
     started = folder / "pid"
@@ -63,7 +63,7 @@ def opensearch_address() -> str:
     given = os.environ.get(URL)
     if given:
         return given.rstrip("/")
-    folder, owner = _run()
+    folder, owner = run_folder()
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = folder / "address"
@@ -72,7 +72,8 @@ def opensearch_address() -> str:
     return known.read_text()
 
 
-def _run() -> tuple[Path, int]:
+def run_folder() -> tuple[Path, int]:
+    """What the processes of a run share, and the process that began it."""
     folder, _, owner = os.environ[RUN].rpartition(":")
     return Path(folder), int(owner)
 
