@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -21,7 +20,15 @@ import pyarrow as pa
 from duckdb.func import PythonUDFType
 
 from search_api import db
-from search_api.record_files import DamagedRecord, RecordFiles, RecordWriter, dictionary_of, file_numbers, file_path
+from search_api.record_files import (
+    DamagedRecord,
+    RecordFiles,
+    RecordWriter,
+    Texts,
+    dictionary_of,
+    file_numbers,
+    file_path,
+)
 
 PackingError = DamagedRecord
 _T = TypeVar("_T")
@@ -90,7 +97,7 @@ def _packer(writer: RecordWriter) -> Callable[[pa.ChunkedArray], pa.Array]:
 
     def pack(column: pa.ChunkedArray) -> pa.Array:
         array = _whole(column)
-        texts = _texts(array)
+        texts = texts_of(array.drop_null())
         with shared.one() as packer:
             places = writer.add(texts, packer)
         if len(places) == len(array):
@@ -118,17 +125,13 @@ def _unpacker(files: RecordFiles) -> Callable[[pa.ChunkedArray], pa.Array]:
     return unpack
 
 
-def _texts(array: pa.Array) -> list[bytes | memoryview]:
-    """The values that are there; without NULLs they are read where they lie."""
-    if array.null_count:
-        values: list[bytes | memoryview] = array.drop_null().cast(pa.binary()).to_pylist()
-        return values
+def texts_of(array: pa.Array) -> Texts:
+    """The values of a column of texts without NULLs, where they lie."""
     _, ends, data = array.buffers()
     if data is None:
-        return [b""] * len(array)
-    offsets = np.frombuffer(ends, np.int32)[array.offset : array.offset + len(array) + 1].tolist()
-    view = memoryview(data)
-    return [view[start:end] for start, end in pairwise(offsets)]
+        return Texts(memoryview(b""), [0] * (len(array) + 1))
+    width = np.int64 if pa.types.is_large_binary(array.type) or pa.types.is_large_string(array.type) else np.int32
+    return Texts(memoryview(data), np.frombuffer(ends, width)[array.offset : array.offset + len(array) + 1].tolist())
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

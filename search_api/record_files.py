@@ -18,6 +18,8 @@ import threading
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import zstandard
@@ -98,6 +100,18 @@ def dictionary_of(path: Path) -> bytes:
     return found
 
 
+@dataclass(frozen=True)
+class Texts:
+    """Texts one after another in one piece of memory; ``ends`` says where the first begins and each one ends."""
+
+    data: memoryview
+    ends: list[int]
+
+    def joined(self, start: int, end: int) -> bytes:
+        """Some of them, a line each. Sliced only now: many slices at once keep the garbage collector busy."""
+        return b"\n".join([self.data[first:last] for first, last in pairwise(self.ends[start : end + 1])])
+
+
 class RecordWriter:
     """A new file of a feed, made when the first record comes. Several threads may add to it."""
 
@@ -117,10 +131,10 @@ class RecordWriter:
         with self._lock:
             return self._packing.packer()
 
-    def add(self, texts: Sequence[bytes | memoryview], pack: Callable[[bytes], bytes]) -> list[int]:
+    def add(self, texts: Texts, pack: Callable[[bytes], bytes]) -> list[int]:
         """Append these texts; the place of each."""
-        cuts = list(_cuts(list(map(len, texts))))
-        frames = [pack(b"\n".join(texts[start:end])) for start, end in cuts]
+        cuts = list(_cuts(texts.ends))
+        frames = [pack(texts.joined(start, end)) for start, end in cuts]
         at = self._append(
             b"".join(part for frame in frames for part in (len(frame).to_bytes(_LENGTH, "little"), frame))
         )
@@ -260,14 +274,11 @@ def _opened(path: Path) -> _File:
         raise DamagedRecord(f"the file {path.name} cannot be opened ({type(error).__name__})") from None
 
 
-def _cuts(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _cuts(ends: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Where blocks begin and end: so many records, and not too many bytes."""
-    ends = [0]
-    for size in sizes:
-        ends.append(ends[-1] + size)
-    start = 0
-    while start < len(sizes):
-        fitting = bisect_right(ends, ends[start] + BLOCK_BYTES, start, min(start + BLOCK_RECORDS, len(sizes)) + 1) - 1
+    start, count = 0, len(ends) - 1
+    while start < count:
+        fitting = bisect_right(ends, ends[start] + BLOCK_BYTES, start, min(start + BLOCK_RECORDS, count) + 1) - 1
         end = max(start + 1, fitting)
         yield start, end
         start = end

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from assets.replica import dictionary, told
 from assets.replica.plan import Step
@@ -58,7 +59,7 @@ def apply_extract(
             _absent(connection, spec, step, known)
         _remove(connection, spec)
         _bury(connection, spec, step)
-        _insert(connection, spec, step, parts)
+        _insert(connection, spec, step, told.rows(spec.feed, parts, writer, _wanted(connection, step)))
         _note_changes(connection, spec)
         counts = dict(db.rows(connection, "SELECT outcome, count(*) FROM verdict GROUP BY outcome"))
         for name in ("incoming", "verdict"):
@@ -179,23 +180,23 @@ def _bury(connection: db.Connection, spec: TableSpec, step: Step) -> None:
     )
 
 
-def _insert(connection: db.Connection, spec: TableSpec, step: Step, parts: Sequence[Path]) -> None:
-    kept = db.number(connection, f"SELECT count(*) FROM verdict WHERE outcome IN {_KEPT}")
-    if not kept:
-        return
+def _insert(connection: db.Connection, spec: TableSpec, step: Step, rows: pa.RecordBatchReader) -> None:
     made = ", ".join(f'{expression} AS "{name}"' for name, expression in spec.made.items())
-    stored = ", ".join(f'{spec.stored(name)} AS "{name}"' for name in spec.names if name != "print")
-    connection.register("incoming_rows", told.rows(spec.feed, parts, _wanted(connection) if kept < step.rows else None))
+    said = [told.text_name(name) if name in spec.packed else f'"{name}"' for name in spec.said]
+    texts = ", ".join(map(told.text_name, spec.packed))
+    connection.register("incoming_rows", rows)
     connection.execute(
         f'INSERT INTO "{spec.table}" BY NAME '
-        f"SELECT {stored}, {spec.print_of(spec.said)} AS print FROM "
-        f"(SELECT {made}, recorded_at, {_provenance(step)}, row_no FROM incoming_rows)"
+        f"SELECT * EXCLUDE ({texts}), {spec.print_of(said)} AS print, {_provenance(step)} FROM "
+        f"(SELECT {made}, {texts}, recorded_at, row_no FROM incoming_rows)"
     )
     connection.unregister("incoming_rows")
 
 
-def _wanted(connection: db.Connection) -> told.Wanted:
-    """Which rows of the extract are kept, a byte a row."""
+def _wanted(connection: db.Connection, step: Step) -> told.Wanted:
+    """Which rows of the extract are kept, a byte a row; None when all are."""
+    if db.number(connection, f"SELECT count(*) FROM verdict WHERE outcome IN {_KEPT}") == step.rows:
+        return None
     wanted = np.zeros(1 + db.number(connection, "SELECT max(row_no) FROM incoming"), np.bool_)
     query = f"SELECT row_no FROM verdict WHERE outcome IN {_KEPT}"
     for batch in connection.sql(query).to_arrow_reader(_MASK_ROWS):

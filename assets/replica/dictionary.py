@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-import orjson
 import zstandard
 
 from assets.replica import told
@@ -42,9 +41,8 @@ def _sample(spec: TableSpec, parts: Sequence[Path]) -> list[_Text]:
     rows = ROWS_OF_PART if len(parts) >= PARTS else PARTS * ROWS_OF_PART // max(1, len(parts))
     for part in parts[::step][:PARTS]:
         frame = told.first_rows(spec.feed, part, rows)
-        found += [text.encode() for text in frame["told"]]
-        if told.APART in frame.columns:
-            found += [orjson.dumps(resources) for resources in frame[told.APART].drop_nulls().to_list()]
+        for name in spec.packed:
+            found += [text.encode() for text in frame[told.text_name(name)].drop_nulls()]
     return found
 
 

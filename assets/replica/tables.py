@@ -40,11 +40,6 @@ _PROVENANCE = (
 )
 
 
-def marker_json(version: str) -> str:
-    """SQL for the record of an invalidated patient: its version and label, nothing of a person."""
-    return f"to_json({{'version_id': {version}, 'security': '{INVALIDATED}'}})::VARCHAR"
-
-
 def parquet(parts: Sequence[Path]) -> str:
     """SQL that reads these files as one table."""
     return "read_parquet([" + ", ".join(db.literal(str(path)) for path in parts) + "])"
@@ -72,10 +67,6 @@ class TableSpec:
     content: tuple[str, ...]
     said: tuple[str, ...] = ()
     packed: tuple[str, ...] = ()
-
-    def stored(self, name: str) -> str:
-        """SQL for a column as it is kept, over the columns as they are made."""
-        return f'{packed.pack_name(self.feed)}("{name}")' if name in self.packed else f'"{name}"'
 
     def told(self, name: str) -> str:
         """SQL for a column as it was made, over the columns as they are kept."""
@@ -122,8 +113,8 @@ PATIENT = TableSpec(
         "birth_date": _unless_invalidated("birth_date"),
         "deceased": _unless_invalidated("deceased"),
         "gp_code": _unless_invalidated("general_practitioner.code"),
-        "record": f"CASE WHEN security = '{INVALIDATED}' THEN {marker_json('version_id')} ELSE told END",
-        "related": _unless_invalidated("to_json(related_persons)::VARCHAR"),
+        "record": "record",
+        "related": "related",
     },
     content=("nhs_number", "print"),
     said=("nhs_number", "version_id", "security", "gender", "birth_date", "deceased", "gp_code", "record", "related"),
@@ -145,7 +136,7 @@ SUMMARY = TableSpec(
     made={
         "sent_number": "CAST(nhs_number AS BIGINT)",
         "nhs_number": "CAST(nhs_number AS BIGINT)",
-        "record": "told",
+        "record": "record",
     },
     content=("sent_number", "nhs_number", "print"),
     said=("sent_number", "record"),
