@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-GENERATION_SCHEMA_VERSION = 3
+GENERATION_SCHEMA_VERSION = 4
 CURRENT_NAME = "current.json"
 GENERATION_MANIFEST_NAME = "manifest.json"
 REPLICA_NAME = "replica.duckdb"

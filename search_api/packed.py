@@ -1,73 +1,68 @@
-"""Records as the replica keeps them: their JSON text, packed with a dictionary made from records like them.
+"""Records as the replica keeps them: JSON texts, packed into files beside it; the tables hold their places.
 
-Belongs here: packing and unpacking one text or a column of them, the SQL functions that do it, and
-the table that holds the dictionaries. Does not belong here: what a record is (``assets/replica``),
-which rows a dictionary is made from (``assets/replica/dictionary.py``).
+Belongs here: the SQL functions that pack a column of texts, and unpack a column of places. Does not belong here: the
+files (``record_files.py``), what a record is and says (``assets/replica``), which texts a dictionary is made from
+(``assets/replica/dictionary.py``).
 
-A record is read alone, so it is packed alone; without a dictionary it would shrink to a third, with
-one to an eighth (docs/decisions/0022). A record packed before there was a dictionary is read with any.
-The text comes back byte for byte. A dictionary holds pieces of records: it stays in the replica.
+The text comes back byte for byte. A record packed before there was a dictionary is in a file without one.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-import zstandard
 from duckdb.func import PythonUDFType
 
 from search_api import db
-
-DICTIONARY_TABLE = "replica__dictionary"
-CREATE = f'CREATE TABLE IF NOT EXISTS "{DICTIONARY_TABLE}" (feed VARCHAR, content BLOB)'
-# Level 5 saves a tenth more and costs four times as much.
-LEVEL = 3
-PackingError = zstandard.ZstdError
-# Neither the four bytes that say "Zstandard" nor the dictionary's number: every record would repeat them.
-_FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS
-_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(
-    LEVEL, format=_FORMAT, write_content_size=True, write_checksum=False, write_dict_id=False
+from search_api.record_files import (
+    DamagedRecord,
+    RecordFiles,
+    RecordWriter,
+    Texts,
+    dictionary_of,
+    file_numbers,
+    file_path,
 )
 
-
-class Packing:
-    """How the records of one feed are packed. Its readers and writers are for one thread each."""
-
-    def __init__(self, dictionary: bytes = b"") -> None:
-        self._dictionary = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
-        if self._dictionary is not None:
-            self._dictionary.precompute_compress(compression_params=_PARAMETERS)
-
-    def packer(self) -> Callable[[bytes | memoryview], bytes]:
-        """What packs one text."""
-        made = zstandard.ZstdCompressor(dict_data=self._dictionary, compression_params=_PARAMETERS)
-        return made.compress
-
-    def unpacker(self) -> Callable[[bytes | memoryview], bytes]:
-        """What unpacks one record; it raises PackingError for damaged bytes."""
-        made = zstandard.ZstdDecompressor(dict_data=self._dictionary, format=_FORMAT)
-        return made.decompress
-
-
-def packing_of(connection: db.Connection, feed: str) -> Packing:
-    """How the records of a feed are packed in this replica."""
-    found = db.row(connection, f'SELECT content FROM "{DICTIONARY_TABLE}" WHERE feed = ?', [feed])  # noqa: S608
-    return Packing(bytes(found[0])) if found else Packing()
+PackingError = DamagedRecord
+_T = TypeVar("_T")
 
 
 def install(connection: db.Connection, feed: str) -> None:
-    """Give a connection the SQL functions ``pack_<feed>`` and ``unpack_<feed>``, of the dictionary it has now."""
-    packing = packing_of(connection, feed)
-    for name, made in ((pack_name(feed), _column_packer(packing)), (unpack_name(feed), _column_unpacker(packing))):
-        _forget(connection, name)
-        takes, gives = ("VARCHAR", "BLOB") if name == pack_name(feed) else ("BLOB", "VARCHAR")
-        connection.create_function(name, made, [takes], gives, type=PythonUDFType.ARROW)
+    """Give a connection the SQL function ``unpack_<feed>``."""
+    _create(connection, unpack_name(feed), _unpacker(RecordFiles(folder_of(connection), feed)), ("BIGINT", "VARCHAR"))
+
+
+@contextmanager
+def storing(connection: db.Connection, feed: str, dictionary: bytes) -> Iterator[RecordWriter]:
+    """A block in which ``pack_<feed>`` adds texts to a new file and gives their places. The caller has the writer
+    synced before it commits; what was added and not committed is never read."""
+    writer = RecordWriter(folder_of(connection), feed, dictionary)
+    _create(connection, pack_name(feed), _packer(writer), ("VARCHAR", "BIGINT"), side_effects=True)
+    try:
+        yield writer
+    finally:
+        _forget(connection, pack_name(feed))
+        writer.close()
+
+
+def folder_of(connection: db.Connection) -> Path:
+    """The folder of the database that is open: records lie beside it."""
+    found = db.row(connection, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
+    return Path(found[0] if found and found[0] else ".").parent
+
+
+def last_dictionary(folder: Path, feed: str) -> bytes:
+    """The dictionary of the newest file of a feed that has one; empty when none has."""
+    found = (dictionary_of(file_path(folder, feed, number)) for number in reversed(file_numbers(folder, feed)))
+    return next((dictionary for dictionary in found if dictionary), b"")
 
 
 def pack_name(feed: str) -> str:
@@ -80,48 +75,82 @@ def unpack_name(feed: str) -> str:
     return f"unpack_{feed}"
 
 
-class _Shared:
-    """Packers for whichever thread of the database asks next."""
+class _Shared(Generic[_T]):
+    """Things for one thread each, for whichever thread of the database asks next."""
 
-    def __init__(self, make: Callable[[], Callable[[bytes | memoryview], bytes]]) -> None:
+    def __init__(self, make: Callable[[], _T]) -> None:
         self._make = make
-        self._free: deque[Callable[[bytes | memoryview], bytes]] = deque()
+        self._free: deque[_T] = deque()
 
-    def apply(self, column: pa.ChunkedArray) -> list[bytes | None]:
-        """Each value packed or unpacked; NULL stays."""
+    @contextmanager
+    def one(self) -> Iterator[_T]:
+        """One that nobody else has meanwhile."""
         try:
-            one = self._free.pop()
+            taken = self._free.pop()
         except IndexError:
-            one = self._make()
-        array = column.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):
-            array = array.chunk(0)
-        made = _each(array, one)
-        self._free.append(one)
-        return made
+            taken = self._make()
+        yield taken
+        self._free.append(taken)
 
 
-def _each(array: pa.Array, one: Callable[[bytes | memoryview], bytes]) -> list[bytes | None]:
-    """Without NULLs the values are read where they lie."""
-    if array.null_count:
-        values = array.cast(pa.binary()).to_pylist()
-        return [None if value is None else one(value) for value in values]
+def _packer(writer: RecordWriter) -> Callable[[pa.ChunkedArray], pa.Array]:
+    shared = _Shared(writer.packer)
+
+    def pack(column: pa.ChunkedArray) -> pa.Array:
+        array = _whole(column)
+        texts = texts_of(array.drop_null())
+        with shared.one() as packer:
+            places = writer.add(texts, packer)
+        if len(places) == len(array):
+            return pa.array(places, pa.int64())
+        found = iter(places)
+        return pa.array([next(found) if there else None for there in array.is_valid().to_pylist()], pa.int64())
+
+    return pack
+
+
+def _unpacker(files: RecordFiles) -> Callable[[pa.ChunkedArray], pa.Array]:
+    shared = _Shared(files.reader)
+
+    def unpack(column: pa.ChunkedArray) -> pa.Array:
+        array = _whole(column)
+        with shared.one() as reader:
+            texts = iter(reader.texts(array.drop_null().to_pylist()))
+        found = (
+            list(texts)
+            if not array.null_count
+            else [next(texts) if at else None for at in array.is_valid().to_pylist()]
+        )
+        return pa.array(found, pa.binary()).cast(pa.string())
+
+    return unpack
+
+
+def texts_of(array: pa.Array) -> Texts:
+    """The values of a column of texts without NULLs, where they lie."""
     _, ends, data = array.buffers()
     if data is None:
-        return [one(b"") for _ in range(len(array))]
-    offsets = np.frombuffer(ends, np.int32)[array.offset : array.offset + len(array) + 1].tolist()
-    view = memoryview(data)
-    return [one(view[start:end]) for start, end in pairwise(offsets)]
+        return Texts(memoryview(b""), [0] * (len(array) + 1))
+    width = np.int64 if pa.types.is_large_binary(array.type) or pa.types.is_large_string(array.type) else np.int32
+    return Texts(memoryview(data), np.frombuffer(ends, width)[array.offset : array.offset + len(array) + 1].tolist())
 
 
-def _column_packer(packing: Packing) -> Callable[[pa.ChunkedArray], pa.Array]:
-    shared = _Shared(packing.packer)
-    return lambda column: pa.array(shared.apply(column), pa.binary())
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
 
 
-def _column_unpacker(packing: Packing) -> Callable[[pa.ChunkedArray], pa.Array]:
-    shared = _Shared(packing.unpacker)
-    return lambda column: pa.array(shared.apply(column), pa.binary()).cast(pa.string())
+def _create(
+    connection: db.Connection,
+    name: str,
+    made: Callable[[pa.ChunkedArray], pa.Array],
+    types: tuple[str, str],
+    *,
+    side_effects: bool = False,
+) -> None:
+    _forget(connection, name)
+    takes, gives = types
+    connection.create_function(name, made, [takes], gives, type=PythonUDFType.ARROW, side_effects=side_effects)
 
 
 def _forget(connection: db.Connection, name: str) -> None:

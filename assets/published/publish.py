@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -36,6 +37,9 @@ from schemas.generation import (
 )
 from search_api import generation_files as files
 from search_api.durable import sync_folder
+
+# Files hashed at a time: two processors can.
+_HASHING = 2
 
 
 @contextmanager
@@ -64,7 +68,7 @@ def publish(
         raise Refused(f"Build {place.build_id} is not reconciled.", remedy="Run the reconcile check first.")
     with publish_lock(stores):
         _check_previous(stores, state)
-        manifest = seal(place, state, state.index)
+        manifest = seal(stores, place, state, state.index)
         if announce is not None:
             announce(place.generation)
         target = stores.generations / manifest.generation
@@ -76,7 +80,7 @@ def publish(
     return manifest
 
 
-def seal(place: Workspace, state: BuildState, index: IndexState) -> GenerationManifest:
+def seal(stores: Stores, place: Workspace, state: BuildState, index: IndexState) -> GenerationManifest:
     """Write the manifest into the built folder, and sync everything in it."""
     sync_tree(place.generation)
     content = sha256("".join(table.checksum for table in state.tables if table.table in CORE_TABLES).encode())
@@ -97,7 +101,7 @@ def seal(place: Workspace, state: BuildState, index: IndexState) -> GenerationMa
         tables=state.tables,
         index=index,
         records=state.records,
-        files=tuple(_file_states(place.generation)),
+        files=tuple(_file_states(place.generation, _base_of(stores, plan.base))),
     )
     write_atomically(place.generation / GENERATION_MANIFEST_NAME, manifest.model_dump_json(indent=1).encode())
     return manifest
@@ -151,11 +155,30 @@ def _check_previous(stores: Stores, state: BuildState) -> None:
         )
 
 
-def _file_states(folder: Path) -> Iterator[FileState]:
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != GENERATION_MANIFEST_NAME and not path.name.endswith(".lock"):
-            yield FileState(path=name, bytes=path.stat().st_size, sha256=files.file_sha256(path))
+def _base_of(stores: Stores, name: str | None) -> tuple[Path, dict[str, FileState]]:
+    """The folder that a build was made on, and what was published of its files; nothing for one from nothing."""
+    folder = stores.generations / (name or "")
+    return folder, {state.path: state for state in files.read_manifest(folder).files} if name else {}
+
+
+def _file_states(folder: Path, base: tuple[Path, dict[str, FileState]]) -> list[FileState]:
+    """Every file with its hash. One that is the base's by hard link has the hash it was published with: reading it
+    again would take as long as the base is large, and would make damage to it look as if it were meant."""
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).as_posix() != GENERATION_MANIFEST_NAME and path.suffix != ".lock"
+    ]
+    with ThreadPoolExecutor(_HASHING) as workers:
+        return list(workers.map(lambda path: _file_state(folder, path, base), paths))
+
+
+def _file_state(folder: Path, path: Path, base: tuple[Path, dict[str, FileState]]) -> FileState:
+    name = path.relative_to(folder).as_posix()
+    held = base[1].get(name)
+    if held is not None and (base[0] / name).exists() and path.samefile(base[0] / name):
+        return held
+    return FileState(path=name, bytes=path.stat().st_size, sha256=files.file_sha256(path))
 
 
 def _touch(path: Path) -> None:

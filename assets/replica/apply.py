@@ -22,15 +22,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from assets.replica import dictionary
+import numpy as np
+import pyarrow as pa
+
+from assets.replica import dictionary, told
 from assets.replica.plan import Step
 from assets.replica.tables import CHANGED_TABLE, PATIENT_TABLE, TOMBSTONE_TABLE, TableSpec, parquet
 from schemas.errors import PermanentFault
-from search_api import db
+from search_api import db, packed
 from search_api.ops.ledger import RELEASED_SUFFIX
 
 _GONE = "('deleted', 'absent')"
 _KEPT = "('inserted', 'replaced')"
+_MASK_ROWS = 1_000_000
 _OUTCOMES = ("inserted", "replaced", "deleted", "absent", "buried", "blocked", "unchanged")
 
 
@@ -45,19 +49,22 @@ def apply_extract(
     """
     if not complete(connection, step, parts):
         return dict.fromkeys(_OUTCOMES, 0)
-    dictionary.ensure(connection, spec, parts)
-    with db.transaction(connection):
+    with (
+        packed.storing(connection, spec.feed, dictionary.of(connection, spec, parts)) as writer,
+        db.transaction(connection),
+    ):
         _incoming(connection, spec, parts)
         _verdict(connection, spec, step)
         if step.kind == "full":
             _absent(connection, spec, step, known)
         _remove(connection, spec)
         _bury(connection, spec, step)
-        _insert(connection, spec, step, parts)
+        _insert(connection, spec, step, told.rows(spec.feed, parts, writer, _wanted(connection, step)))
         _note_changes(connection, spec)
         counts = dict(db.rows(connection, "SELECT outcome, count(*) FROM verdict GROUP BY outcome"))
         for name in ("incoming", "verdict"):
             connection.execute(f"DROP TABLE {name}")
+        writer.sync()
     return {outcome: int(counts.get(outcome, 0)) for outcome in _OUTCOMES}
 
 
@@ -173,16 +180,28 @@ def _bury(connection: db.Connection, spec: TableSpec, step: Step) -> None:
     )
 
 
-def _insert(connection: db.Connection, spec: TableSpec, step: Step, parts: Sequence[Path]) -> None:
-    kept = db.number(connection, f"SELECT count(*) FROM verdict WHERE outcome IN {_KEPT}")
-    chosen = f"WHERE row_no IN (SELECT row_no FROM verdict WHERE outcome IN {_KEPT})" if kept < step.rows else ""
+def _insert(connection: db.Connection, spec: TableSpec, step: Step, rows: pa.RecordBatchReader) -> None:
     made = ", ".join(f'{expression} AS "{name}"' for name, expression in spec.made.items())
-    stored = ", ".join(f'{spec.stored(name)} AS "{name}"' for name in spec.names if name != "print")
+    said = [told.text_name(name) if name in spec.packed else f'"{name}"' for name in spec.said]
+    texts = ", ".join(map(told.text_name, spec.packed))
+    connection.register("incoming_rows", rows)
     connection.execute(
         f'INSERT INTO "{spec.table}" BY NAME '
-        f"SELECT {stored}, {spec.print_of(spec.said)} AS print FROM "
-        f"(SELECT {made}, recorded_at, {_provenance(step)}, row_no FROM {parquet(parts)} {chosen})"
+        f"SELECT * EXCLUDE ({texts}), {spec.print_of(said)} AS print, {_provenance(step)} FROM "
+        f"(SELECT {made}, {texts}, recorded_at, row_no FROM incoming_rows)"
     )
+    connection.unregister("incoming_rows")
+
+
+def _wanted(connection: db.Connection, step: Step) -> told.Wanted:
+    """Which rows of the extract are kept, a byte a row; None when all are."""
+    if db.number(connection, f"SELECT count(*) FROM verdict WHERE outcome IN {_KEPT}") == step.rows:
+        return None
+    wanted = np.zeros(1 + db.number(connection, "SELECT max(row_no) FROM incoming"), np.bool_)
+    query = f"SELECT row_no FROM verdict WHERE outcome IN {_KEPT}"
+    for batch in connection.sql(query).to_arrow_reader(_MASK_ROWS):
+        wanted[batch.column(0).to_numpy(zero_copy_only=False)] = True
+    return wanted
 
 
 def _provenance(step: Step) -> str:

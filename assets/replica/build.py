@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assets.files import copy_checked, private_folder, remove_folder
+from assets.replica import keying
 from assets.replica import settle as settling
 from assets.replica.adoption import adopt
 from assets.replica.apply import apply_extract
 from assets.replica.changes import apply_changes
 from assets.replica.checksums import table_states
+from assets.replica.folding import fold, take_over
 from assets.replica.plan import BuildPlan, Standing, Step, Versions, plan_build, step_of
 from assets.replica.tables import CHANGE, CONTENT, RECORD_TABLES
 from assets.replica.workspace import (
@@ -30,10 +32,11 @@ from assets.replica.workspace import (
 from assets.stores import Stores
 from schemas.errors import GenerationError, Refused
 from schemas.feeds import FEEDS
-from schemas.generation import REPLICA_NAME, GenerationManifest
+from schemas.generation import INDEX_NAME, REPLICA_NAME, GenerationManifest
 from search_api import db
 from search_api import generation_files as files
 from search_api.ops.ledger import Ledger
+from search_api.record_files import SUFFIX
 from search_api.settings import Settings
 
 
@@ -90,7 +93,7 @@ def begin(site: Site, build_id: str, *, anew: bool = False) -> Workspace:
     plan, last = _plan_on(site, stands, anew=anew), stands.manifest
     adopted = adopt(site.stores, site.settings, build_id, plan)
     if plan.work:
-        check_free_space(site.stores, site.settings, plan, _bytes(last))
+        check_free_space(site.stores, site.settings, plan, _written(plan, last))
     place = adopted or create_workspace(site.stores, build_id, plan)
     if not place.state.prepared:
         _prepare(site, place, last)
@@ -108,6 +111,8 @@ def _prepare(site: Site, place: Workspace, last: GenerationManifest | None) -> N
             _copy_base(site.stores.generations / state.plan.base, last, place)
         with place.database(site.settings) as connection:
             settling.prepare(connection)
+            if state.plan.base and last:
+                take_over(connection, site.stores.generations / state.plan.base, place.generation)
     place.save(state.model_copy(update={"prepared": True}))
 
 
@@ -145,6 +150,8 @@ def settle_replica(site: Site, place: Workspace) -> BuildState:
     if state.settled is None:
         with place.database(site.settings) as connection:
             counts = settling.settle(connection)
+            fold(connection, place.generation)
+            keying.write_all(connection, place.generation)
             tables = table_states(connection, CONTENT)
         state = state.model_copy(update={"settled": counts, "tables": tables})
         place.save(state)
@@ -159,9 +166,8 @@ def _apply(connection: db.Connection, stores: Stores, step: Step) -> dict[str, i
 
 
 def _copy_base(base: Path, manifest: GenerationManifest, place: Workspace) -> None:
-    """Copy the base's replica; compare every hash of the base, as damage must not be carried on."""
-    others = tuple(state for state in manifest.files if state.path != REPLICA_NAME)
-    files.check_hashes(base, manifest.model_copy(update={"files": others}))
+    """Copy the base's replica and compare its hash. What is taken over by hard link is the same file and keeps the hash
+    that it was published with (``publish.py``), so damage to it cannot be carried on as if it were none."""
     expected = next(state.sha256 for state in manifest.files if state.path == REPLICA_NAME)
     if copy_checked(base / REPLICA_NAME, place.replica) != expected:
         raise GenerationError(
@@ -170,5 +176,13 @@ def _copy_base(base: Path, manifest: GenerationManifest, place: Workspace) -> No
         )
 
 
-def _bytes(manifest: GenerationManifest | None) -> int:
-    return sum(state.bytes for state in manifest.files) if manifest else 0
+def _written(plan: BuildPlan, manifest: GenerationManifest | None) -> int:
+    """Bytes that a build is going to write, by what the last generation took: without what is taken over by hard link."""
+    if manifest is None:
+        return 0
+    shared = (SUFFIX,) if plan.fresh_index else (SUFFIX, INDEX_NAME)
+    return sum(
+        state.bytes
+        for state in manifest.files
+        if plan.base is None or not (state.path.endswith(shared[:1]) or state.path.startswith(shared[1:]))
+    )

@@ -1,10 +1,10 @@
-"""The dictionary that a table's records are packed with, made once from the first records that come.
+"""The dictionary that a feed's records are packed with, made once from the first records that come.
 
 Belongs here: which rows it is made from, and when. Does not belong here: packing (``search_api/packed.py``).
 
 It is made from the first extract of enough rows, from the beginnings of up to ten of its parts, and
-carried from generation to generation; a build from nothing makes it anew. Records packed before there
-was one stay as they are. The content of the replica does not depend on it: checksums are over texts.
+carried from file to file and generation to generation; a build from nothing makes it anew. Records packed
+before there was one stay as they are. The content of the replica does not depend on it: checksums are over texts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 import zstandard
 
-from assets.replica.tables import TableSpec, parquet
+from assets.replica import told
+from assets.replica.tables import TableSpec
 from search_api import db, packed
 
 SIZE = 112_640
@@ -24,27 +25,24 @@ PARTS, ROWS_OF_PART = 10, 600
 LEAST_ROWS = 1_000
 # The trainer wants many times the size of what it makes.
 _SAMPLE_FACTOR = 10
+_LEVEL = 3
 _Text: TypeAlias = bytes | bytearray | memoryview
 
 
-def ensure(connection: db.Connection, spec: TableSpec, parts: Sequence[Path]) -> None:
-    """See to it that this table has a dictionary if these parts are enough for one, and its SQL functions."""
-    if not db.number(connection, f'SELECT count(*) FROM "{packed.DICTIONARY_TABLE}" WHERE feed = ?', [spec.feed]):
-        made = _made(_sample(connection, spec, parts))
-        if made:
-            connection.execute(f'INSERT INTO "{packed.DICTIONARY_TABLE}" VALUES (?, ?)', [spec.feed, made])
-    packed.install(connection, spec.feed)
+def of(connection: db.Connection, spec: TableSpec, parts: Sequence[Path]) -> bytes:
+    """The dictionary that this table's records are packed with now; empty when too few have come yet."""
+    return packed.last_dictionary(packed.folder_of(connection), spec.feed) or _made(_sample(spec, parts))
 
 
-def _sample(connection: db.Connection, spec: TableSpec, parts: Sequence[Path]) -> list[_Text]:
+def _sample(spec: TableSpec, parts: Sequence[Path]) -> list[_Text]:
     """Texts of every packed column, as they will be packed."""
     step = max(1, len(parts) // PARTS)
     found: list[_Text] = []
     rows = ROWS_OF_PART if len(parts) >= PARTS else PARTS * ROWS_OF_PART // max(1, len(parts))
     for part in parts[::step][:PARTS]:
-        texts = ", ".join(spec.made[name] for name in spec.packed)
-        query = f"SELECT {texts} FROM (SELECT * FROM {parquet([part])} WHERE action <> 'delete' LIMIT {rows})"
-        found += [text.encode() for values in db.rows(connection, query) for text in values if text is not None]
+        frame = told.first_rows(spec.feed, part, rows)
+        for name in spec.packed:
+            found += [text.encode() for text in frame[told.text_name(name)].drop_nulls()]
     return found
 
 
@@ -53,6 +51,6 @@ def _made(sample: list[_Text]) -> bytes:
         return b""
     size = min(SIZE, sum(map(len, sample)) // _SAMPLE_FACTOR)
     try:
-        return zstandard.train_dictionary(size, sample, level=packed.LEVEL).as_bytes()
+        return zstandard.train_dictionary(size, sample, level=_LEVEL).as_bytes()
     except zstandard.ZstdError:
         return b""  # records that have nothing in common

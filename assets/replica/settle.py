@@ -98,12 +98,19 @@ def _own_summaries(connection: db.Connection) -> int:
 
 
 def _let_orphans_wait(connection: db.Connection) -> int:
-    orphans = (
-        f'FROM "{SUMMARY_TABLE}" WHERE nhs_number NOT IN '
-        f"(SELECT {PATIENT.key} FROM \"{PATIENT_TABLE}\" WHERE security <> '{INVALIDATED}')"
+    # Looked for once; an anti join can spill what does not fit in memory.
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE orphans AS SELECT s.sent_number FROM "{SUMMARY_TABLE}" s
+        ANTI JOIN (SELECT nhs_number FROM "{PATIENT_TABLE}" WHERE security <> '{INVALIDATED}') p
+        ON p.nhs_number = s.nhs_number
+        """
     )
+    orphans = f'FROM "{SUMMARY_TABLE}" WHERE sent_number IN (SELECT sent_number FROM orphans)'
     count = _changed(connection, f'INSERT INTO "{WAITING_TABLE}" BY NAME SELECT * {orphans}')
-    connection.execute(f"DELETE {orphans}")
+    if count:
+        connection.execute(f"DELETE {orphans}")
+    connection.execute("DROP TABLE orphans")
     return count
 
 

@@ -28,8 +28,8 @@ TOMBSTONE_TABLE = "replica__tombstone"
 CHANGED_TABLE = "build__changed"
 
 INVALIDATED = "REDACTED"
-# What is packed already the database need not try to make smaller; and it is read faster as it is.
-PACKED_KIND = "BLOB USING COMPRESSION uncompressed"
+# The place of a record in the files beside the database.
+PLACE_KIND = "BIGINT"
 
 _PROVENANCE = (
     ("recorded_at", "TIMESTAMPTZ"),
@@ -38,16 +38,6 @@ _PROVENANCE = (
     ("sequence", "BIGINT"),
     ("row_no", "BIGINT"),
 )
-
-
-def record_json(columns: tuple[str, ...]) -> str:
-    """SQL for the row form of these columns as one JSON text."""
-    return "to_json({" + ", ".join(f"'{name}': \"{name}\"" for name in columns) + "})::VARCHAR"
-
-
-def marker_json(version: str) -> str:
-    """SQL for the record of an invalidated patient: its version and label, nothing of a person."""
-    return f"to_json({{'version_id': {version}, 'security': '{INVALIDATED}'}})::VARCHAR"
 
 
 def parquet(parts: Sequence[Path]) -> str:
@@ -63,9 +53,9 @@ def _unless_invalidated(expression: str) -> str:
 class TableSpec:
     """One record table. ``key`` is unique: the record's own number as the source sent it.
 
-    ``made`` maps each own column to SQL over the validated parquet; provenance is added by
-    ``apply.py``. ``said`` are the columns whose hash is ``print``, ``packed`` those kept packed, and
-    ``content`` the columns of the checksum. ``version`` is the column that orders records, if the feed has one.
+    ``made`` maps each own column to SQL over the validated rows as ``told.py`` gives them; provenance is added by
+    ``apply.py``. ``said`` are the columns whose hash is ``print``, ``packed`` those kept as places of packed texts,
+    and ``content`` the columns of the checksum. ``version`` is the column that orders records, if the feed has one.
     """
 
     feed: str
@@ -77,10 +67,6 @@ class TableSpec:
     content: tuple[str, ...]
     said: tuple[str, ...] = ()
     packed: tuple[str, ...] = ()
-
-    def stored(self, name: str) -> str:
-        """SQL for a column as it is kept, over the columns as they are made."""
-        return f'{packed.pack_name(self.feed)}("{name}")' if name in self.packed else f'"{name}"'
 
     def told(self, name: str) -> str:
         """SQL for a column as it was made, over the columns as they are kept."""
@@ -101,8 +87,6 @@ class TableSpec:
         return f'CREATE TABLE IF NOT EXISTS "{table}" ({body})'
 
 
-_PATIENT_RECORD = tuple(name for name in PDS_PATIENT.columns if name != "related_persons")
-
 PATIENT = TableSpec(
     feed=PDS_PATIENT.name,
     table=PATIENT_TABLE,
@@ -118,8 +102,8 @@ PATIENT = TableSpec(
         ("gp_code", "VARCHAR"),
         *_PROVENANCE,
         ("print", "BIGINT"),
-        ("record", PACKED_KIND),
-        ("related", PACKED_KIND),
+        ("record", PLACE_KIND),
+        ("related", PLACE_KIND),
     ),
     made={
         "nhs_number": "CAST(nhs_number AS BIGINT)",
@@ -129,9 +113,8 @@ PATIENT = TableSpec(
         "birth_date": _unless_invalidated("birth_date"),
         "deceased": _unless_invalidated("deceased"),
         "gp_code": _unless_invalidated("general_practitioner.code"),
-        "record": f"CASE WHEN security = '{INVALIDATED}' THEN {marker_json('version_id')} "
-        f"ELSE {record_json(_PATIENT_RECORD)} END",
-        "related": _unless_invalidated("to_json(related_persons)::VARCHAR"),
+        "record": "record",
+        "related": "related",
     },
     content=("nhs_number", "print"),
     said=("nhs_number", "version_id", "security", "gender", "birth_date", "deceased", "gp_code", "record", "related"),
@@ -148,12 +131,12 @@ SUMMARY = TableSpec(
         ("nhs_number", "BIGINT"),
         *_PROVENANCE,
         ("print", "BIGINT"),
-        ("record", PACKED_KIND),
+        ("record", PLACE_KIND),
     ),
     made={
         "sent_number": "CAST(nhs_number AS BIGINT)",
         "nhs_number": "CAST(nhs_number AS BIGINT)",
-        "record": record_json(SCR_SUMMARY.columns),
+        "record": "record",
     },
     content=("sent_number", "nhs_number", "print"),
     said=("sent_number", "record"),
@@ -195,12 +178,8 @@ CREATE = (
     SUMMARY.ddl(WAITING_TABLE),
     TOMBSTONE.ddl(TOMBSTONE_TABLE),
     f'CREATE TABLE IF NOT EXISTS "{CHANGED_TABLE}" (nhs_number BIGINT)',
-    packed.CREATE,
 )
-# One a table: an index costs 33 bytes a row, and all of it is written anew with each delta. That no key is
-# there twice follows from how extracts are applied. Made after the first load: filling an indexed table row by row is slower than indexing a full one.
-INDEXES = (
-    f'CREATE UNIQUE INDEX IF NOT EXISTS one_patient ON "{PATIENT_TABLE}" (nhs_number)',
-    f'CREATE UNIQUE INDEX IF NOT EXISTS one_change ON "{CHANGE_TABLE}" ("old")',
-    f'CREATE INDEX IF NOT EXISTS summary_of ON "{SUMMARY_TABLE}" (nhs_number)',
-)
+# Of the small table only: an index costs 40 bytes a row, has to fit in memory to be made, and all of it is written
+# anew with each delta. Records are found by the files of ``keying.py``. That no key is there twice follows from how
+# extracts are applied.
+INDEXES = (f'CREATE UNIQUE INDEX IF NOT EXISTS one_change ON "{CHANGE_TABLE}" ("old")',)

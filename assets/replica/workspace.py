@@ -162,7 +162,7 @@ def create_workspace(stores: Stores, build_id: str, plan: BuildPlan) -> Workspac
 
 
 def check_free_space(stores: Stores, settings: Settings, plan: BuildPlan, last_bytes: int) -> None:
-    """Refuse to begin on a disk that will be full. ``last_bytes`` is the size of the last generation.
+    """Refuse to begin on a disk that will be full. ``last_bytes`` is what is to be written, as the last generation has it.
 
     The first generation has none to go by; it is estimated from the validated files. What an adopted
     build has written already need not be free any more. What goes to a cluster is the cluster's matter.

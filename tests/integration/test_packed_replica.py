@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from assets.replica.tables import PATIENT, PATIENT_TABLE
 from assets.replica.workspace import build_lock
 from schemas.errors import GenerationError
 from schemas.generation import REPLICA_NAME
-from search_api import db, packed
+from search_api import packed
+from search_api.record_files import file_path
 from search_api.replica import ReplicaReader
 from tests.lib.index import at
 from tests.lib.validated import NUMBERS, Home, patient, summary
@@ -71,11 +71,11 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def dictionaries(home: Home) -> dict[str, int]:
+def dictionaries(home: Home) -> dict[str, bytes]:
+    """The dictionary that the next records of each feed will be packed with, where there is one."""
     folder = max(path for path in home.stores.generations.iterdir() if path.name[0] == "0")
-    with closing(db.open_scan(folder / REPLICA_NAME, 1.0, 1)) as connection:
-        query = f'SELECT feed, octet_length(content) FROM "{packed.DICTIONARY_TABLE}"'
-        return dict(db.rows(connection, query))
+    found = {feed: packed.last_dictionary(folder, feed) for feed in ("pds_patient", "scr_summary")}
+    return {feed: dictionary for feed, dictionary in found.items() if dictionary}
 
 
 def test_records_come_back_with_a_dictionary_and_without(home: Home) -> None:
@@ -135,8 +135,9 @@ def test_bytes_that_are_no_record_are_a_damaged_generation(home: Home) -> None:
         place = begin_build(made, "torn")
         apply_feed(made.site, place, "pds_patient")
         settle_replica(made.site, place)
-    with place.database(home.settings) as connection:
-        connection.execute(f"UPDATE \"{PATIENT_TABLE}\" SET record = '\\x01\\x02'::BLOB")
+    spoilt = file_path(place.generation, "pds_patient", 1)
+    content = spoilt.read_bytes()
+    spoilt.write_bytes(content[:40] + bytes(len(content) - 40))
     with ReplicaReader(place.replica) as replica, pytest.raises(GenerationError, match="cannot be read"):
         replica.patient(int(numbers(1)[0]))
 

@@ -33,6 +33,7 @@ from search_api.index.engines import index_engine
 from search_api.opened import Generation
 from search_api.ops.database import control_engine
 from search_api.ops.ledger import Ledger
+from search_api.record_files import FOLDER
 from search_api.settings import Settings
 from tests.lib.engines import EMBEDDED, EngineKind
 from tests.lib.extracts import no_opinion
@@ -116,6 +117,7 @@ class Twins:
         with tempfile.TemporaryDirectory() as folder:
             # A process has one way of opening a file, and readers of single rows may have this one open.
             copied = Path(shutil.copy(replica, folder))
+            (copied.parent / FOLDER).symlink_to(replica.parent / FOLDER)
             with closing(db.open_scan(copied, 1.0, 2)) as connection:
                 return pl.concat(document_frames(connection))
 
