@@ -17,6 +17,7 @@ from search_api.access.gate import AccessGate
 from search_api.app import create_app
 from search_api.generations import Generations
 from search_api.index.engines import index_engine
+from search_api.matching.looking import Effort
 from search_api.matching.matcher import Matcher
 from search_api.ops.database import control_engine
 from search_api.ops.ledger import Ledger
@@ -50,7 +51,7 @@ def build_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         generations=Generations(settings, index_engine(settings)),
-        matcher=Matcher(candidate_limit=settings.candidate_limit, key_cap=settings.key_cap),
+        matcher=Matcher(candidate_limit=settings.candidate_limit, key_cap=settings.key_cap, effort=Effort.of(settings)),
         gate=AccessGate(settings, audit=audit),
         audit=audit,
         ledger=Ledger(control_engine(settings.control_url)),

@@ -82,7 +82,21 @@ class Settings(BaseSettings):
     audit_timeout: float = Field(5.0, description="Longest wait for an event to be durable, seconds; then 503.")
 
     max_results: int = Field(50, description="Most patients a healthcare worker's search returns (PDS: 50).")
-    candidate_limit: int = Field(200, description="Most candidates compared per question.")
+    candidate_limit: int = Field(200, description="Most candidates taken from the index per question.")
+    unseen_odds: float = Field(
+        0.0005,
+        ge=0,
+        description="A tolerant search stops comparing candidates when the odds of all that are left, by what their keys"
+        " lead one to expect, are no more than this share of the odds of those compared and of nobody. 0: never before"
+        " the limit.",
+    )
+    most_compared: int = Field(
+        100, description="Most candidates compared per question, best first, of those found by a whole birth date."
+    )
+    second_look_documents: int = Field(
+        150, description="How many people the keys of a wide search's second look may be expected to have, together."
+    )
+    second_look_candidates: int = Field(50, description="Most candidates of a second look that are compared.")
     key_cap: int = Field(
         2000,
         description="Most people a blocking key may have, as counted at the last full build, before it is left out of a"

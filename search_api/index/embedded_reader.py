@@ -7,7 +7,8 @@ One searcher is opened once and shared: searching releases the interpreter lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
 
 import tantivy
 from tantivy import Occur, Order, Query
@@ -21,12 +22,37 @@ from search_api.index.words import FINGERPRINT, PART_BITS
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
-from search_api.matching.rarity import WeighedKey
+from search_api.matching.rarity import PARTS, WeighedKey
 from search_api.matching.rules import PdsRules
 
 # Fetched beyond the limit, so that which of the last equals are kept depends on the NHS number.
 TIE_MARGIN = 50
 NOBODY = CandidateSet((), (), False, {"candidates": 0})
+
+
+class Payloads(Sequence[bytes]):
+    """Payloads of found documents, each fetched when it is read: most are never compared."""
+
+    def __init__(self, fetch: Callable[[tantivy.DocAddress], bytes], addresses: list[tantivy.DocAddress]) -> None:
+        self._fetch = fetch
+        self._addresses = addresses
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[bytes, ...]: ...
+    def __getitem__(self, at: int | slice) -> bytes | tuple[bytes, ...]:
+        if isinstance(at, slice):
+            return tuple([self._fetch(address) for address in self._addresses[at]])
+        return self._fetch(self._addresses[at])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class EmbeddedReader:
@@ -48,11 +74,17 @@ class EmbeddedReader:
         hits = self._hits(Query.boolean_query(clauses), query.limit)
         if not hits:
             return NOBODY
-        numbers = self._searcher.fast_field_values("nhs", [address for _, address in hits])
-        order = sorted(range(len(hits)), key=lambda at: (-hits[at][0], numbers[at]))[: query.limit]
-        payloads = tuple([self._payload(hits[at][1]) for at in order])
-        counters = {"candidates": len(order)}
-        return CandidateSet(tuple([int(numbers[at] or 0) for at in order]), payloads, len(hits) > query.limit, counters)
+        addresses = [address for _, address in hits]
+        numbers = self._searcher.fast_field_values("nhs", addresses)
+        ranks = [-score for score, _ in hits]
+        ranked = sorted(zip(ranks, numbers, range(len(hits)), strict=True))[: query.limit]
+        return CandidateSet(
+            tuple([int(number or 0) for _, number, _ in ranked]),
+            Payloads(self._payload, [addresses[at] for _, _, at in ranked]),
+            len(hits) > query.limit,
+            {"candidates": len(ranked)},
+            tuple([int(rank * -PARTS) for rank, _, _ in ranked]),
+        )
 
     def _clauses(self, keys: Sequence[WeighedKey]) -> list[tuple[Occur, Query]]:
         """One clause a key that occurs. Most do not, and to look one up takes less time than to search for it;

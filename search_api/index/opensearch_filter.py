@@ -84,17 +84,17 @@ def either(one: Query, other: Query) -> Query:
     return {"bool": {"should": [one, other], "minimum_should_match": 1}}
 
 
-def _groups(keys: Sequence[WeighedKey]) -> list[tuple[list[str], int]]:
+def _groups(keys: Sequence[WeighedKey]) -> list[tuple[list[str], float]]:
     """Keys of which a document has one at most, and of one rarity, as one clause: a long range of dates has
     thousands of keys, and few such groups."""
-    groups: dict[tuple[str, str, int], list[str]] = {}
+    groups: dict[tuple[str, str, float], list[str]] = {}
     for key, rarity in keys:
         start = _DATED.get(key[0], 0)
         groups.setdefault((key[:1], key[start:], rarity), []).append(short(key))
     return [(words, rarity) for (_, _, rarity), words in groups.items()]
 
 
-def _summed(groups: Sequence[tuple[list[str], int]]) -> Query:
+def _summed(groups: Sequence[tuple[list[str], float]]) -> Query:
     """The same sum, of any number of groups: each document found is weighed by itself, which takes longer."""
     every = [word for words, _ in groups for word in words]
     parts = [_words(every[start : start + MOST_TERMS]) for start in range(0, len(every), MOST_TERMS)]

@@ -26,7 +26,7 @@ from search_api.index.words import FINGERPRINT, PART_BITS, RESTRICTED
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
-from search_api.matching.rarity import WeighedKey
+from search_api.matching.rarity import PARTS, WeighedKey
 from search_api.matching.rules import PdsRules
 
 MOST_PAGE = 8_192
@@ -74,7 +74,8 @@ class OpenSearchReader:
         hits = self._people({**body, "size": query.limit + 1}, self._seconds)
         kept = hits[: query.limit]
         numbers, payloads = tuple([_number(hit) for hit in kept]), tuple([_payload(hit) for hit in kept])
-        return CandidateSet(numbers, payloads, len(hits) > query.limit, {"candidates": len(kept)})
+        worths = tuple([round(hit["sort"][0] * PARTS) for hit in kept])
+        return CandidateSet(numbers, payloads, len(hits) > query.limit, {"candidates": len(kept)}, worths)
 
     def select(self, question: Question, limit: int) -> CandidateSet:
         """Non-fuzzy search: documents that answer every part, in ascending NHS number."""

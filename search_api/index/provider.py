@@ -39,12 +39,17 @@ class SearchDocument(NamedTuple):
 
 @dataclass(frozen=True)
 class CandidateSet:
-    """Payloads of the candidates with their numbers, in a steady order."""
+    """Payloads of the candidates with their numbers, in a steady order.
+
+    An engine may fetch a payload only when it is read. ``worths``: what the keys of each are worth in parts of a bit
+    (``matching/promise.py``); empty where they were not found by keys.
+    """
 
     numbers: tuple[int, ...]
-    payloads: tuple[bytes, ...]
+    payloads: Sequence[bytes]
     truncated: bool
     counters: dict[str, int]
+    worths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

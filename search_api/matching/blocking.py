@@ -67,11 +67,11 @@ class Codes:
         return self.own + self.variants
 
 
-def keys(asked: Asked, mode: Mode, counts: NameCounts) -> list[str]:
-    """Keys of a fuzzy or wide question, distinct, in a steady order."""
+def keys(asked: Asked, mode: Mode, counts: NameCounts, codes: tuple[Codes, Codes] | None = None) -> list[str]:
+    """Keys of a fuzzy or wide question, distinct, in a steady order; ``codes`` where they are known already."""
     if mode is Mode.FUZZY and asked.emails:
         return [f"@{value}" for value in asked.emails]
-    family, given = codes_of(asked, counts)
+    family, given = codes or codes_of(asked, counts)
     found = list(_dated(asked, family, given, mode))
     found += _placed(asked, family, given, mode)
     if mode is Mode.WIDE:

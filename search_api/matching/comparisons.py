@@ -1,17 +1,17 @@
 """Which level a pair of values reaches: ordered, named levels, closest first (matching.md 2.3).
 
-Belongs here: values in, level name out; batch comparison of one name with many. Does not belong
-here: m, u and bits (``weights.py``), the pairing over history (``scoring.py``).
+Belongs here: values in, level name out. Does not belong here: m, u and bits (``weights.py``), the pairing over
+history (``scoring.py``).
 
 None means that one side is missing: neutral, no evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from rapidfuzz.distance import OSA, JaroWinkler
-from rapidfuzz.process import cdist
 
 from search_api.matching import normalise
 from search_api.matching.nicknames import alike
@@ -23,75 +23,75 @@ JOINED, NICKNAME, INITIAL, MIDDLE = "joined_or_split", "nickname", "initial", "m
 MISSPELT, SAME_AREA, NEAR_AREA = "misspelt", "same_area", "near_area"
 CLOSE_JARO, SIMILAR_JARO = 0.92, 0.82
 LONG_NAME = 6
-# Fewer spellings than this are compared one by one: to set up a batch takes as long as twenty comparisons.
-FEW = 20
+# Names asked for whose levels are kept, and of each the names held.
+KEPT_NAMES, MOST_HELD = 2_000, 500
 
-NameRule = Callable[[str, str], str | None]
+_jaro, _edits = JaroWinkler.normalized_similarity, OSA.distance
+
+NameRule = Callable[[str], str | None]
 
 
-def scale(asked: str, held: Iterable[str], exact_rule: NameRule) -> dict[str, str]:
-    """Level of each distinct held spelling against one asked: batch comparators, no loop per pair.
+class NameLevels(dict[str, str]):
+    """Levels of held spellings against one asked, each worked out once. Common names are asked for again and again
+    and held by many, so the levels of one are kept from question to question (``family_levels``, ``given_levels``).
 
     ``exact_rule`` decides the levels that are not about spelling, and gives None for the rest.
     """
-    levels: dict[str, str] = {}
-    rest: list[str] = []
-    for text in set(held):
-        level = exact_rule(asked, text)
-        if level is None:
-            rest.append(text)
-        else:
-            levels[text] = level
-    if rest:
-        levels.update(zip(rest, _spelling_levels(asked, rest), strict=True))
-    return levels
+
+    def __init__(self, asked: str, exact_rule: NameRule) -> None:
+        super().__init__()
+        self._asked, self._rule = asked, exact_rule
+        self._soundex, self._metaphone = soundex(asked), metaphone(asked)
+
+    def __missing__(self, held: str) -> str:
+        if len(self) >= MOST_HELD:
+            self.clear()
+        level = self[held] = self._rule(held) or self._spelling(held.replace(" ", ""))
+        return level
+
+    def _spelling(self, held: str) -> str:
+        asked = self._asked
+        short = min(len(asked), len(held))
+        jaro, edits = _jaro(asked, held), _edits(asked, held, score_cutoff=2)
+        if short >= 3 and (edits <= 1 or jaro >= CLOSE_JARO):
+            return CLOSE
+        if short >= 2 and (self._soundex == soundex(held) or self._metaphone == metaphone(held)):
+            return SOUNDS
+        return SIMILAR if jaro >= SIMILAR_JARO or (edits <= 2 and short >= LONG_NAME) else OTHER
 
 
-def _spelling_levels(asked: str, held: Sequence[str]) -> list[str]:
-    joined = [text.replace(" ", "") for text in held]
-    if len(joined) < FEW:
-        jaro_of, edits_of = JaroWinkler.normalized_similarity, OSA.distance
-        return [
-            _spelling_level(asked, text, jaro_of(asked, text), edits_of(asked, text, score_cutoff=3)) for text in joined
-        ]
-    jaro = cdist([asked], joined, scorer=JaroWinkler.normalized_similarity)[0].tolist()
-    edits = cdist([asked], joined, scorer=OSA.distance, score_cutoff=3)[0].tolist()
-    return [_spelling_level(asked, *each) for each in zip(joined, jaro, edits, strict=True)]
+@lru_cache(maxsize=KEPT_NAMES)
+def family_levels(asked: str, words: tuple[str, ...]) -> NameLevels:
+    """Levels of family names held: exact (joined forms equal), a whole part in common, or by spelling."""
+    parts = frozenset(part for part in words if len(part) > 2)
+    several = len(words) > 1
 
-
-def _spelling_level(asked: str, held: str, jaro: float, edits: int) -> str:
-    short = min(len(asked), len(held))
-    if short >= 3 and (edits <= 1 or jaro >= CLOSE_JARO):
-        return CLOSE
-    if short >= 2 and (soundex(asked) == soundex(held) or metaphone(asked) == metaphone(held)):
-        return SOUNDS
-    if jaro >= SIMILAR_JARO or (edits <= 2 and short >= LONG_NAME):
-        return SIMILAR
-    return OTHER
-
-
-def family_rule(asked_parts: Sequence[str]) -> NameRule:
-    """Exact (joined forms equal) or a whole part in common; for ``scale`` on family names."""
-    parts = frozenset(part for part in asked_parts if len(part) > 2)
-
-    def rule(asked: str, held: str) -> str | None:
-        words = held.split(" ")
-        if asked == held or asked == "".join(words):
+    def rule(held: str) -> str | None:
+        if asked == held:
             return EXACT
-        several = len(words) > 1 or len(asked_parts) > 1
-        return JOINED if several and not parts.isdisjoint(words) else None
+        if " " not in held:
+            return JOINED if several and held in parts else None
+        if asked == held.replace(" ", ""):
+            return EXACT
+        return None if parts.isdisjoint(held.split(" ")) else JOINED
 
-    return rule
+    return NameLevels(asked, rule)
 
 
-def given_rule(asked: str, held: str) -> str | None:
-    """Exact, initial or nickname; for ``scale`` on first given names."""
-    joined = held.replace(" ", "")
-    if asked == joined:
-        return EXACT
-    if asked[:1] == joined[:1] and (len(asked) == 1 or len(joined) == 1):
-        return INITIAL
-    return NICKNAME if alike(asked, joined) else None
+@lru_cache(maxsize=KEPT_NAMES)
+def given_levels(asked: str, whole: str = "") -> NameLevels:
+    """Levels of first given names held: exact, initial, nickname, or by spelling. ``whole``: the given value that
+    the name opens, a compound one (Anne Marie)."""
+
+    def rule(held: str) -> str | None:
+        joined = held.replace(" ", "")
+        if joined in (asked, whole):
+            return EXACT
+        if asked[:1] == joined[:1] and (len(asked) == 1 or len(joined) == 1):
+            return INITIAL
+        return NICKNAME if alike(asked, joined) else None
+
+    return NameLevels(asked, rule)
 
 
 def same_sound(asked: str, held: str) -> bool:
@@ -163,37 +163,55 @@ def _partial(asked: int, held: int) -> str:
 
 def postcode_level(asked: str, held: Sequence[tuple[str, str]]) -> tuple[str, bool] | None:
     """Closest level over all addresses ever held, and whether a previous one made it."""
-    if not asked or not held or normalise.says_nothing(asked):
-        return None
-    usable = [(code, marks) for code, marks in held if not normalise.says_nothing(code)]
-    if not usable:
-        return None
-    ranked = [(*_postcode_rank(asked, code, bool(marks)), bool(marks)) for code, marks in usable]
-    best = min(ranked)
-    return best[1], best[2] and best[1] != OTHER
+    return places_level(place_rule(asked), held)
 
 
-def _postcode_rank(asked: str, held: str, previous: bool) -> tuple[int, str]:
-    foreign = normalise.foreign_area(asked)
-    if foreign:
-        return _foreign_rank(foreign, normalise.foreign_area(held) or "")
-    if asked == held:
-        return (1, "exact_previous") if previous else (0, EXACT)
-    if OSA.distance(asked, held, score_cutoff=1) <= 1:
-        return 2, "one_character"
-    if normalise.is_postcode(asked) and normalise.is_postcode(held):
-        if asked[:-2] == held[:-2]:
-            return 3, "same_sector"
-        if asked[:-3] == held[:-3]:
-            return 4, "same_outcode"
-    return 5, OTHER
+PlaceRule = Callable[[str], tuple[int, str] | None]
+
+
+def places_level(rule: PlaceRule, held: Sequence[tuple[str, str]]) -> tuple[str, bool] | None:
+    """The same by a rule for what was asked."""
+    best: tuple[int, str, bool] | None = None
+    for code, marks in held:
+        if reached := rule(code):
+            previous = bool(marks)
+            rank, level = (1, "exact_previous") if previous and reached == _SAME_PLACE else reached
+            if best is None or (rank, level, previous) < best:
+                best = (rank, level, previous)
+    return (best[1], best[2] and best[1] != OTHER) if best else None
+
+
+_SAME_PLACE, _OTHER_PLACE = (0, EXACT), (5, OTHER)
+
+
+def place_rule(asked: str) -> PlaceRule:
+    """How near a held code is to one asked, 0 the nearest; None where one of them says nothing."""
+    if not asked or normalise.says_nothing(asked):
+        return lambda _: None
+    foreign, whole = normalise.foreign_area(asked), normalise.is_postcode(asked)
+    sector, outcode = asked[:-2], asked[:-3]
+
+    def rule(held: str) -> tuple[int, str] | None:
+        if normalise.says_nothing(held):
+            return None
+        if foreign:
+            return _foreign_rank(foreign, normalise.foreign_area(held) or "")
+        if asked == held:
+            return _SAME_PLACE
+        if _edits(asked, held, score_cutoff=1) <= 1:
+            return 2, "one_character"
+        if whole and outcode == held[:-3] and normalise.is_postcode(held):
+            return (3, "same_sector") if sector == held[:-2] else (4, "same_outcode")
+        return _OTHER_PLACE
+
+    return rule
 
 
 def _foreign_rank(asked: str, held: str) -> tuple[int, str]:
     """A code of another country names a town rather than a street, so it tells less."""
     if asked == held:
         return 0, SAME_AREA
-    return (2, NEAR_AREA) if OSA.distance(asked, held, score_cutoff=1) <= 1 else (5, OTHER)
+    return (2, NEAR_AREA) if _edits(asked, held, score_cutoff=1) <= 1 else _OTHER_PLACE
 
 
 def contact_level(

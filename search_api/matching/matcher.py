@@ -6,14 +6,17 @@ filtering, fuzzy, scoring, grading), engines, HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
 from search_api.matching import blocking, filtering, fuzzy, widening
 from search_api.matching.asked import Asked, ask
 from search_api.matching.grading import grades, posteriors
+from search_api.matching.looking import WHOLE, Compare, Effort, likely, persons
 from search_api.matching.person import Person, unpack
+from search_api.matching.promise import Promise, Shares, shares, signed, signs
 from search_api.matching.questions import Answer, Match, Mode, Question
 from search_api.matching.rarity import affordable, weigh
 from search_api.matching.rules import PdsRules
@@ -23,15 +26,39 @@ from search_api.matching.weights import Weights
 from search_api.matching.weights import shipped as shipped_weights
 
 EMPTY = CandidateSet((), (), False, {})
-# Documents that the keys of a second look may be expected to have, all together, and most looked at.
-SECOND_LOOK, SECOND_LIMIT = 150, 50
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A question under way, and what it is answered from."""
+
+    question: Question
+    asked: Asked
+    index: IndexReader
+    frequencies: Frequencies
+    prior: float
+    unknown: Unknown
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Candidates, and what they promise where their keys tell."""
+
+    found: CandidateSet
+    promise: Callable[[], Promise] | None = None
+
+    def compared(self, compare: Compare, effort: Effort, *, near: bool = False) -> list[Scored]:
+        """Those of them worth comparing, compared; a few are compared whatever they promise."""
+        if self.promise is None or len(self.found.numbers) <= WHOLE:
+            return compare(persons(self.found))
+        return likely(self.found, self.promise(), compare, effort, near=near)
 
 
 class Matcher:
     """Answers questions over any index reader. Holds no state of a request; safe to share.
 
-    ``candidate_limit``: most candidates compared; ``key_cap``: most documents a blocking key may have had
-    at the last full build before it is left out and counted (settings of the same names).
+    ``candidate_limit``: most candidates taken from the index; ``key_cap``: most documents a blocking key may have
+    had at the last full build before it is left out and counted (settings of the same names).
     """
 
     def __init__(
@@ -41,12 +68,14 @@ class Matcher:
         *,
         candidate_limit: int = 200,
         key_cap: int = 2000,
+        effort: Effort | None = None,
     ) -> None:
         self.weights = weights or shipped_weights()
         self.rules = rules or shipped_rules()
         self._scorer = Scorer(self.weights)
         self._candidate_limit = candidate_limit
         self._key_cap = key_cap
+        self._effort = effort or Effort()
         self._other: Matcher | None = None
 
     def under(self, weights: Weights) -> Matcher:
@@ -55,7 +84,8 @@ class Matcher:
             return self
         other = self._other
         if other is None or other.weights is not weights:
-            other = Matcher(weights, self.rules, candidate_limit=self._candidate_limit, key_cap=self._key_cap)
+            limits = {"candidate_limit": self._candidate_limit, "key_cap": self._key_cap}
+            other = Matcher(weights, self.rules, **limits, effort=self._effort)
             self._other = other
         return other
 
@@ -68,47 +98,51 @@ class Matcher:
         if question.mode is Mode.FILTER:
             return self._filter(question, index, frequencies, prior)
         asked = ask(question)
-        sets = (self._candidates(question, asked, index, frequencies), self._same(question, asked, index))
-        if question.mode is Mode.FUZZY:
-            return self._fuzzy(question, asked, sets, prior, frequencies)
-        found, scored = self._settled(question, asked, _joined(*sets), index, frequencies)
-        return self._wide(question, scored, found, frozenset(sets[1].numbers), prior)
+        case = _Case(question, asked, index, frequencies, prior, unknown(asked, frequencies))
+        look, same = self._look(case), self._same(case)
+        return self._fuzzy(case, look, same) if question.mode is Mode.FUZZY else self._wide(case, look, same)
 
     def prior(self, index: IndexReader, frequencies: Frequencies) -> float:
         """Bits before any evidence, by the people indexed or, where they are more, those the names were counted of."""
         return self.weights.prior(max(index.count(), frequencies.population))
 
-    def _candidates(
-        self, question: Question, asked: Asked, index: IndexReader, frequencies: Frequencies
-    ) -> CandidateSet:
+    def _look(self, case: _Case) -> _Look:
+        question, asked = case.question, case.asked
         if question.mode is Mode.FUZZY and fuzzy.impossible(asked):
-            return EMPTY
-        keys = blocking.keys(asked, question.mode, frequencies)
+            return _Look(EMPTY)
+        codes = blocking.codes_of(asked, case.frequencies)
+        keys = blocking.keys(asked, question.mode, case.frequencies, codes)
         if keys:
-            return self._by_keys(question, keys, index, frequencies)
+            return self._by_keys(case, keys, codes)
         if question.mode is Mode.WIDE and asked.family.joined and asked.first:
-            return index.select(_by_name_only(question), self._candidate_limit)
-        return EMPTY
+            return _Look(case.index.select(_by_name_only(question), self._candidate_limit))
+        return _Look(EMPTY)
 
-    def _by_keys(
-        self, question: Question, keys: list[str], index: IndexReader, frequencies: Frequencies
-    ) -> CandidateSet:
-        weighed = weigh(keys, frequencies, self._key_cap)
-        found = EMPTY
-        if weighed.keys:
-            found = index.candidates(KeyQuery(weighed.keys, question.asks_location, self._candidate_limit))
-        counters = {**weighed.counters, **found.counters}
+    def _by_keys(self, case: _Case, keys: list[str], codes: tuple[blocking.Codes, blocking.Codes]) -> _Look:
+        weighed = weigh(keys, case.frequencies, self._key_cap)
+        if not weighed.keys:
+            return _Look(CandidateSet((), (), bool(weighed.over_cap), weighed.counters))
+        marks = signs(case.asked, *codes)
+        asked = signed(weighed.keys, marks) if marks else weighed.keys
+        found = case.index.candidates(KeyQuery(asked, case.question.asks_location, self._candidate_limit))
         truncated = found.truncated or bool(weighed.over_cap)
-        return CandidateSet(found.numbers, found.payloads, truncated, counters)
+        found = replace(found, truncated=truncated, counters={**weighed.counters, **found.counters})
+        if marks is None:
+            return _Look(found)
+        return _Look(found, lambda: Promise(case.asked, marks, weighed, self._shares(case, codes)))
 
-    def _same(self, question: Question, asked: Asked, index: IndexReader) -> CandidateSet:
+    def _shares(self, case: _Case, codes: tuple[blocking.Codes, blocking.Codes]) -> Shares:
+        rare = bool(case.unknown.family), bool(case.unknown.given)
+        return shares(self.weights, case.frequencies, codes, rare, case.prior)
+
+    def _same(self, case: _Case) -> CandidateSet:
         """Who has exactly the names and birth date asked for, where a placeholder among them makes no key.
 
         A tolerant search so finds whom the same non-fuzzy search with history finds (pds.md 1.3).
         """
-        if fuzzy.impossible(asked) or not fuzzy.holds_placeholder(question, asked):
+        if fuzzy.impossible(case.asked) or not fuzzy.holds_placeholder(case.question, case.asked):
             return EMPTY
-        return index.select(_by_name_and_birth(question), self._candidate_limit)
+        return case.index.select(_by_name_and_birth(case.question), self._candidate_limit)
 
     def _filter(self, question: Question, index: IndexReader, frequencies: Frequencies, prior: float) -> Answer:
         plan = filtering.plan(question, self.rules)
@@ -117,82 +151,90 @@ class Matcher:
         found = index.select(question, question.limit + 1)
         total = len(found.numbers)
         score = fuzzy.filter_score(plan)
-        scored = self._score(plan.asked, _persons(found), prior, frequencies)
+        scored = self._score(plan.asked, persons(found), prior, frequencies)
         ranked = sorted(scored, key=lambda item: item.person.nhs_number)
-        return self._answer(question, [(score, item) for item in ranked], total, found, prior)
+        return self._answer(question, [(score, item) for item in ranked], found, prior, total=total)
 
-    def _fuzzy(
-        self,
-        question: Question,
-        asked: Asked,
-        sets: tuple[CandidateSet, CandidateSet],
-        prior: float,
-        frequencies: Frequencies,
-    ) -> Answer:
-        """``sets``: candidates by keys, and those who are the same by name and birth date."""
-        found, same = _joined(*sets), frozenset(sets[1].numbers)
-        persons = [person for person in _persons(found) if fuzzy.hard_filters(asked, person, self.rules)]
-        near = [
-            item
-            for item in self._score(asked, persons, prior, frequencies)
-            if item.person.nhs_number in same or fuzzy.found(asked, item, self.rules)
-        ]
-        scored = [(fuzzy.fuzzy_score(asked, item, self.rules), item) for item in near]
-        if question.exact_only:
+    def _fuzzy(self, case: _Case, look: _Look, same: CandidateSet) -> Answer:
+        """``look``: candidates by keys; ``same``: those who are the same by name and birth date."""
+        asked, rules = case.asked, self.rules
+        sheet = self._scorer.sheet(asked, case.prior, case.unknown)
+
+        def compare(found: Sequence[Person]) -> list[Scored]:
+            return sheet.score([person for person in found if fuzzy.hard_filters(asked, person, rules)])
+
+        compared = _with_same(look.compared(compare, self._effort, near=True), same, compare)
+        always = frozenset(same.numbers)
+        near = [item for item in compared if item.person.nhs_number in always or fuzzy.found(asked, item, rules)]
+        scored = [(fuzzy.fuzzy_score(asked, item, rules), item) for item in near]
+        if case.question.exact_only:
             scored = [pair for pair in scored if pair[0] >= 1.0]
         scored.sort(key=lambda pair: (-pair[0], pair[1].person.nhs_number))
-        return self._answer(question, scored, len(scored), found, prior)
+        return self._answer(case.question, scored, _joined(look.found, same), case.prior)
 
-    def _settled(
-        self, question: Question, asked: Asked, found: CandidateSet, index: IndexReader, frequencies: Frequencies
-    ) -> tuple[CandidateSet, list[Scored]]:
-        """Candidates and their scores, after a second look where the first found nobody who is likely meant."""
-        prior = self.prior(index, frequencies)
-        scored = self._score(asked, _persons(found), prior, frequencies)
-        named = asked.family.joined or asked.first
-        if not named or max(posteriors([item.weight for item in scored]), default=0.0) >= self.weights.grades.settled:
-            return found, scored
-        weighed = weigh(dict.fromkeys(widening.keys(asked, frequencies)), frequencies, self._key_cap)
-        keys = affordable(weighed.keys, frequencies.population, SECOND_LOOK)
+    def _wide(self, case: _Case, look: _Look, same: CandidateSet) -> Answer:
+        sheet = self._scorer.sheet(case.asked, case.prior, case.unknown)
+        scored = _with_same(look.compared(sheet.score, self._effort), same, sheet.score)
+        found = _joined(look.found, same)
+        if self._doubtful(case.asked, scored):
+            more, counters = self._second_look(case, found)
+            scored += sheet.score(more)
+            found = replace(found, counters={**found.counters, **counters})
+        return self._answer(case.question, self._kept(scored, frozenset(same.numbers)), found, case.prior)
+
+    def _doubtful(self, asked: Asked, scored: Sequence[Scored]) -> bool:
+        """Whether none of those found is likely meant, and there is a name to look for once more."""
+        if not asked.family.joined and not asked.first:
+            return False
+        return sum(posteriors([item.weight for item in scored])) < self.weights.grades.settled
+
+    def _second_look(self, case: _Case, found: CandidateSet) -> tuple[list[Person], dict[str, int]]:
+        """Who is found by more tolerant keys only, and the counters of that."""
+        frequencies, effort = case.frequencies, self._effort
+        weighed = weigh(dict.fromkeys(widening.keys(case.asked, frequencies)), frequencies, self._key_cap)
+        keys = affordable(weighed.keys, frequencies.population, effort.second_look_documents)
         if not keys:
-            return found, scored
-        limit = min(self._candidate_limit, SECOND_LIMIT)
-        more = index.candidates(KeyQuery(keys, question.asks_location, limit))
+            return [], {}
+        limit = min(self._candidate_limit, effort.second_look_candidates)
         known = frozenset(found.numbers)
-        new = [person for person in _persons(more) if person.nhs_number not in known]
-        counters = {**found.counters, "second_look": 1, "keys_second_look": len(keys)}
-        counters["candidates"] = len(known) + len(new)
-        both = CandidateSet(found.numbers, found.payloads, found.truncated, counters)
-        return both, [*scored, *self._score(asked, new, prior, frequencies)]
+        more = case.index.candidates(KeyQuery(keys, case.question.asks_location, limit))
+        new = [at for at, number in enumerate(more.numbers) if number not in known]
+        counters = {"second_look": 1, "keys_second_look": len(keys), "candidates": len(known) + len(new)}
+        return [unpack(more.numbers[at], more.payloads[at]) for at in new], counters
 
-    def _wide(
-        self, question: Question, scored: list[Scored], found: CandidateSet, same: frozenset[int], prior: float
-    ) -> Answer:
+    def _kept(self, scored: list[Scored], same: frozenset[int]) -> list[tuple[float, Scored]]:
+        """Whom a wide search answers with, best first."""
         rule = self.weights.grades
         # Of equals whoever has the very names asked for comes first: placeholders weigh nothing.
         scored = sorted(
             scored, key=lambda item: (-item.weight, item.person.nhs_number not in same, item.person.nhs_number)
         )
         chances = posteriors([item.weight for item in scored])
-        best = scored[0].weight if scored else 0.0
-        kept = [
+        least = scored[0].weight - rule.wide_gap if scored else 0.0
+        return [
             (chance, item)
             for chance, item in zip(chances, scored, strict=True)
             if item.person.nhs_number in same
             or (
                 chance >= rule.wide_minimum
-                and item.weight >= best - rule.wide_gap
+                and item.weight >= least
                 and (item.named or item.bits >= rule.unnamed_evidence)
             )
         ]
-        return self._answer(question, kept, len(kept), found, prior)
 
-    def _score(self, asked: Asked, persons: Sequence[Person], prior: float, frequencies: Frequencies) -> list[Scored]:
-        return self._scorer.score(asked, persons, prior, unknown(asked, frequencies))
+    def _score(self, asked: Asked, found: Sequence[Person], prior: float, frequencies: Frequencies) -> list[Scored]:
+        return self._scorer.score(asked, found, prior, unknown(asked, frequencies))
 
     def _answer(
-        self, question: Question, scored: Sequence[tuple[float, Scored]], total: int, found: CandidateSet, prior: float
+        self,
+        question: Question,
+        scored: Sequence[tuple[float, Scored]],
+        found: CandidateSet,
+        prior: float,
+        *,
+        total: int | None = None,
     ) -> Answer:
+        total = len(scored) if total is None else total
         by_weight = sorted((item for _, item in scored), key=lambda item: (-item.weight, item.person.nhs_number))
         numbers = [item.person.nhs_number for item in by_weight]
         grade_of = dict(zip(numbers, grades(by_weight, self.weights.grades), strict=True))
@@ -222,17 +264,20 @@ def unknown(asked: Asked, frequencies: Frequencies) -> Unknown:
     )
 
 
-def _persons(found: CandidateSet) -> list[Person]:
-    return [unpack(number, payload) for number, payload in zip(found.numbers, found.payloads, strict=True)]
+def _with_same(compared: list[Scored], same: CandidateSet, compare: Compare) -> list[Scored]:
+    """With those who are the same by name and birth date, each patient once."""
+    if not same.numbers:
+        return compared
+    known = {item.person.nhs_number for item in compared}
+    return [*compared, *compare([person for person in persons(same) if person.nhs_number not in known])]
 
 
-def _joined(found: CandidateSet, more: CandidateSet) -> CandidateSet:
-    """Both sets, each patient once."""
-    if not more.numbers:
+def _joined(found: CandidateSet, same: CandidateSet) -> CandidateSet:
+    """Both, without payloads: they have been read where they were needed."""
+    if not same.numbers:
         return found
-    payloads = dict(zip((*found.numbers, *more.numbers), (*found.payloads, *more.payloads), strict=True))
-    truncated = found.truncated or more.truncated
-    return CandidateSet(tuple(payloads), tuple(payloads.values()), truncated, found.counters)
+    numbers = tuple(dict.fromkeys((*found.numbers, *same.numbers)))
+    return CandidateSet(numbers, (), found.truncated or same.truncated, found.counters)
 
 
 def _by_name_only(question: Question) -> Question:

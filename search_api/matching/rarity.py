@@ -21,6 +21,9 @@ from typing import NamedTuple, Protocol
 DAYS, YEARS, SEXES = 30_000, 90, 2
 OUTCODES, POSTCODES = 3_000, 1_700_000
 CODE = 4
+# Parts of one bit that an engine's score is read in: a 32-bit number holds 11 whole bits and 13 more exactly.
+SIGNS = 13
+PARTS = 1 << SIGNS
 # What the kinds of keys (``blocking.py``) are called in counters.
 KINDS = {
     "a": "day_and_sound",
@@ -40,10 +43,10 @@ _KEPT, _NOTHING = 100_000, 1 << 30
 
 
 class WeighedKey(NamedTuple):
-    """A blocking key and its rarity in whole bits, at least 1."""
+    """A blocking key and its rarity in whole bits, at least 1; a fraction is a sign (``promise.py``)."""
 
     key: str
-    rarity: int
+    rarity: float
 
 
 # Half the time of calling the class.
@@ -102,6 +105,10 @@ class Rarities:
     def counted(self, documents: int) -> int:
         """The rarity of a key that so many documents have."""
         return bits(documents, self._people)
+
+    def sounding(self, code: str) -> int:
+        """The rarity of a name of this sound, family name or given name."""
+        return bits(self._bearers(code), self._people)
 
     def _bearers(self, code: str) -> int:
         return self._sounds.family.get(code, 0) + self._sounds.given.get(code, 0)
@@ -188,7 +195,7 @@ def affordable(weighed: Iterable[WeighedKey], population: int, budget: int) -> t
     A key is reckoned to have one document whoever has it, so only what is beyond that is counted."""
     kept: list[WeighedKey] = []
     for each in weighed:
-        expected = max((population >> each.rarity) - 1, 0)
+        expected = max((population >> int(each.rarity)) - 1, 0)
         if expected <= budget:
             kept.append(each)
             budget -= expected

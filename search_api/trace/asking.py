@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from search_api.matching.asked import ask
 from search_api.matching.grading import posterior
+from search_api.matching.looking import Effort
 from search_api.matching.matcher import Matcher
 from search_api.matching.questions import Answer, Evidence, Grade, Match, Question
 from search_api.matching.scoring import Scored, Scorer
@@ -54,7 +55,8 @@ class Tracer:
     def __init__(self, generation: Generation, rules: TraceRules, matcher: Matcher | None = None) -> None:
         self._generation = generation
         self._rules = rules
-        asking = matcher or Matcher(candidate_limit=rules.candidate_limit, key_cap=rules.key_cap)
+        effort = Effort.of(rules)
+        asking = matcher or Matcher(candidate_limit=rules.candidate_limit, key_cap=rules.key_cap, effort=effort)
         self._matcher = asking.under(generation.weights)
         self._scorer = Scorer(self._matcher.weights)
         self._prior = self._matcher.prior(generation.index, generation.frequencies)

@@ -29,6 +29,10 @@ class TraceRules:
     show_very_restricted: bool
     candidate_limit: int
     key_cap: int
+    unseen_odds: float
+    most_compared: int
+    second_look_documents: int
+    second_look_candidates: int
 
     @classmethod
     def of(cls, settings: Settings) -> TraceRules:

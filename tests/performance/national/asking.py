@@ -24,6 +24,7 @@ from search_api import db
 from search_api.generation_files import read_current
 from search_api.generations import Generations
 from search_api.index.engines import index_engine
+from search_api.matching.looking import Effort
 from search_api.matching.matcher import Matcher
 from search_api.matching.questions import Mode, Question
 from search_api.opened import Generation
@@ -115,7 +116,7 @@ def search(settings: Settings) -> dict[str, float]:
 
 def _asker(settings: Settings, generation: Generation) -> Callable[[Question], object]:
     """Asks as the service does; spelling neighbours are made ready once in a process, not by its first question."""
-    matcher = Matcher(candidate_limit=settings.candidate_limit, key_cap=settings.key_cap)
+    matcher = Matcher(candidate_limit=settings.candidate_limit, key_cap=settings.key_cap, effort=Effort.of(settings))
     counts = generation.frequencies
     _ = counts.family_spelling, counts.given_spelling
     return lambda question: matcher.answer(question, generation.index, counts)

@@ -1,0 +1,214 @@
+"""What a document may be worth by the keys it has, before its record is fetched and compared.
+
+Belongs here: signs on keys, by which the sum that ranks a document also tells which keys it has; the odds that
+these lead one to expect. Does not belong here: formats and rarities of keys (``blocking.py``, ``rarity.py``), how
+many documents are compared (``looking.py``), evidence (``scoring.py``).
+
+Among sixty million people two hundred and more share a day and one other thing with any question; to compare all
+takes ten times as long as to find them. Keys are known beforehand: of a document with the day and the sounds of both
+names much may be expected, of one with the day and an initial nearly nothing.
+
+The sum of rarities is of whole numbers, and an engine's 32-bit score is exact to 24 bits. Each telling key therefore
+adds, besides its rarity, a fraction of its own. It also decides between documents of equal rarity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import NamedTuple
+
+from search_api.matching import normalise
+from search_api.matching.asked import Asked
+from search_api.matching.blocking import Codes, area_of, sexes
+from search_api.matching.rarity import (
+    DAYS,
+    MONTH_DAYS,
+    PARTS,
+    SEXES,
+    SIGNS,
+    YEARS,
+    KeyCounts,
+    Rarities,
+    Weighed,
+    WeighedKey,
+)
+from search_api.matching.weights import Weights
+
+FAMILY, GIVEN, AREA, INITIAL, YEAR, BIRTHDAY, HOME_FAMILY, HOME_GIVEN = (1 << at for at in range(8))
+_VARIANTS = tuple(1 << at for at in range(8, SIGNS))
+_BOTH, _HOME = YEAR | BIRTHDAY, HOME_FAMILY | HOME_GIVEN
+_DAY_BITS = math.log2(DAYS)
+# No share of slips is reckoned smaller.
+_LEAST = 0.001
+# How often whoever is meant has one of the variants that are asked for besides a name (a nickname, a near spelling),
+# and how often none of its sounds and yet a name that is near; the same where hardly anybody has the name asked for,
+# which is then likely a slip. Who has another name altogether is not told from others by comparing names.
+_VARIANT, _NEITHER = 0.06, 0.02
+_VARIANT_OF_UNKNOWN, _NEITHER_OF_UNKNOWN = 0.6, 0.06
+# Half the slips keep the initial. A key without a sign is one of many.
+_KEPT_INITIAL_BITS, _UNSIGNED_BITS = -1.0, -6.0
+# An outward part says less than a whole postcode; who is asked for with one lives elsewhere in one of four.
+_AREA_BITS, _ELSEWHERE_BITS = 8.0, -2.0
+
+
+@dataclass(frozen=True)
+class Signs:
+    """The sign of each telling key, and which signs are of variants of a name."""
+
+    of: dict[str, int]
+    family_variants: int
+    given_variants: int
+
+
+def signs(asked: Asked, family: Codes, given: Codes) -> Signs | None:
+    """The telling keys of a question; None where there is no whole day, or both names sound alike: their keys are
+    then one and the same."""
+    day = asked.birth.day if asked.birth else 0
+    if not day or normalise.placeholder_date(day) or family.own[:1] == given.own[:1]:
+        return None
+    found: dict[str, int] = {}
+    place = "" if asked.pseudo_postcode else normalise.unit(asked.postcode)
+    for codes, dated, placed in ((family, FAMILY, HOME_FAMILY), (given, GIVEN, HOME_GIVEN)):
+        for code in codes.own[:1]:
+            found[f"a{day:08d}{code}"] = dated
+            if place:
+                found[f"p{place}{code}"] = placed
+    if area := area_of(asked):
+        found[f"b{day:08d}{area}"] = AREA
+    if asked.first:
+        found.update((f"c{day:08d}{letter}{asked.first[0]}", INITIAL) for letter in sexes(asked.sex))
+    if family.own and given.own:
+        pair = "".join(sorted((family.own[0], given.own[0])))
+        found[f"e{day // 10000:04d}{pair}"], found[f"m{day % 10000:04d}{pair}"] = YEAR, BIRTHDAY
+    return _with_variants(found, day, family, given)
+
+
+def _with_variants(found: dict[str, int], day: int, family: Codes, given: Codes) -> Signs:
+    """The signs that are left go to variants, to the two names in turn."""
+    free, masks = iter(_VARIANTS), [0, 0]
+    for turn in zip_longest(family.all[1:], given.all[1:]):
+        for name, code in enumerate(turn):
+            key = f"a{day:08d}{code}"
+            if code is None or key in found:
+                continue
+            sign = next(free, 0)
+            if not sign:
+                return Signs(found, *masks)
+            found[key] = sign
+            masks[name] |= sign
+    return Signs(found, *masks)
+
+
+def signed(keys: Sequence[WeighedKey], marks: Signs) -> tuple[WeighedKey, ...]:
+    """The same keys, each with its sign as a fraction of its rarity."""
+    sign = marks.of.get
+    return tuple([WeighedKey(key, rarity + sign(key, 0) / PARTS) for key, rarity in keys])
+
+
+class Promise(dict[int, float]):
+    """Odds that the one meant is a document, by what its keys are worth; each worked out once a question."""
+
+    def __init__(self, asked: Asked, marks: Signs, weighed: Weighed, shares: Shares) -> None:
+        super().__init__()
+        self._marks = marks
+        self._shares = shares
+        self._placed = bool(area_of(asked))
+        self._named = bool(asked.family.joined), bool(asked.first)
+        self._rarity = {sign: int(rarity) for key, rarity in weighed.keys if (sign := marks.of.get(key, 0))}
+        self._most = max((int(rarity) for _, rarity in weighed.keys), default=0)
+
+    def __missing__(self, worth: int) -> float:
+        mark, rest = self._read(worth)
+        # More than one key without a sign: variants of both names, or of a date. There is no telling, so compare.
+        odds = self[worth] = math.inf if rest > self._most else 2.0 ** self._bits(mark, rest)
+        return odds
+
+    def near(self, worth: int) -> bool:
+        """Whether both names asked for may be near to those held, or the given name where the area agrees."""
+        mark, rest = self._read(worth)
+        if rest > 0:
+            return True
+        family = bool(mark & (FAMILY | self._marks.family_variants)) or not self._named[0]
+        given = bool(mark & (GIVEN | INITIAL | self._marks.given_variants)) or not self._named[1]
+        return given and (family or bool(mark & AREA))
+
+    def _read(self, worth: int) -> tuple[int, int]:
+        """Signs of a document's keys, and the rarity of its keys without one."""
+        mark = worth % PARTS
+        return mark, worth // PARTS - sum([rarity for sign, rarity in self._rarity.items() if mark & sign])
+
+    def _bits(self, mark: int, rest: int) -> float:
+        shares, marks = self._shares, self._marks
+        found = shares.prior + self._date(mark, rest) + self._place(mark)
+        found += self._name(shares.family, mark & (FAMILY | HOME_FAMILY | _BOTH), mark & marks.family_variants, rest)
+        given = mark & (GIVEN | HOME_GIVEN | _BOTH)
+        found += self._name(shares.given, given, mark & marks.given_variants, rest)
+        if mark & INITIAL:
+            found += 1.0
+            if not given and not mark & marks.given_variants:
+                found += _KEPT_INITIAL_BITS + self._rarity[INITIAL] - _DAY_BITS - math.log2(SEXES)
+        return found
+
+    def _name(self, name: NameShares, own: int, variants: int, rest: int) -> float:
+        """Bits for a name that sounds as asked, else as one of its variants, else neither."""
+        if own:
+            return name.own
+        if variants:
+            return max(self._rarity[sign] for sign in _VARIANTS if variants & sign) - _DAY_BITS + name.variant
+        return max(name.neither, rest - _DAY_BITS + _UNSIGNED_BITS if rest > 0 else name.neither)
+
+    def _date(self, mark: int, rest: int) -> float:
+        if rest > 0 or mark & ~(_BOTH | _HOME):
+            return self._shares.birth
+        if mark & BIRTHDAY:
+            return self._shares.birth_slip + math.log2(MONTH_DAYS)
+        return self._shares.birth_slip + (math.log2(YEARS) if mark & YEAR else 0.0)
+
+    def _place(self, mark: int) -> float:
+        if mark & _HOME:
+            return self._shares.place
+        if mark & AREA:
+            return _AREA_BITS
+        return _ELSEWHERE_BITS if self._placed else 0.0
+
+
+class NameShares(NamedTuple):
+    """Bits for a name held that sounds as asked, that is a variant (beside its own rarity), and that is neither."""
+
+    own: float
+    variant: float
+    neither: float
+
+
+class Shares(NamedTuple):
+    """Bits for what a key tells: of the names, the day and a slip in it, the postcode; and before anything is known."""
+
+    prior: float
+    family: NameShares
+    given: NameShares
+    birth: float
+    birth_slip: float
+    place: float
+
+
+def shares(
+    weights: Weights, counts: KeyCounts, codes: tuple[Codes, Codes], unknown: tuple[bool, bool], prior: float
+) -> Shares:
+    """From the weights in force and from how many people have names of these sounds; ``unknown``: whether hardly
+    anybody has the family name, the given name."""
+    family, given = (
+        _name_shares(name, counts.rarities, unknown=slip) for name, slip in zip(codes, unknown, strict=True)
+    )
+    birth = weights.levels["birth_date"]["exact"]
+    slip = math.log2(max(1.0 - birth.m, _LEAST))
+    return Shares(prior, family, given, birth.weight, slip, weights.levels["postcode"]["exact"].weight)
+
+
+def _name_shares(codes: Codes, rarities: Rarities, *, unknown: bool) -> NameShares:
+    variant, neither = (_VARIANT_OF_UNKNOWN, _NEITHER_OF_UNKNOWN) if unknown else (_VARIANT, _NEITHER)
+    own = float(rarities.sounding(codes.own[0])) if codes.own else 0.0
+    several = max(len(codes.all) - 1, 1)
+    return NameShares(own, math.log2(variant / several), math.log2(neither))
