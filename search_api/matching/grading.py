@@ -5,9 +5,10 @@ Belongs here: posterior and grade of scored candidates. Does not belong here: we
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from search_api.matching.questions import Grade
+from search_api.matching.questions import Evidence, Grade
 from search_api.matching.scoring import Scored
 from search_api.matching.weights import GradeRule
 
@@ -32,9 +33,9 @@ def posteriors(weights: Sequence[float]) -> list[float]:
 def grades(ranked: Sequence[Scored], rule: GradeRule) -> list[Grade]:
     """Grade of each candidate, heaviest first; at most the first can be certain.
 
-    Certain asks five things: the posterior; enough bits of evidence, however small the population, and as
-    many as 63 million people ask for where nothing but name and birth date agrees; the gap to the runner-up;
-    that names and birth date were compared; and that nothing telling disagrees.
+    Certain asks five things: the posterior; enough bits of evidence, however small the population, and better
+    odds where nothing but name and birth date agrees; the gap to the runner-up; that names and birth date were
+    compared; and that nothing telling disagrees. Every threshold is data (``weights.json``, docs/weights.md).
     """
     second = ranked[1].weight if len(ranked) > 1 else None
     found = []
@@ -56,11 +57,20 @@ def _grade(item: Scored, probability: float, rule: GradeRule, *, gap_ok: bool) -
 
 def _enough(item: Scored, rule: GradeRule) -> bool:
     """Bits enough, and more where nothing else than name and birth date agrees; then a place that is merely near
-    says nothing, since namesakes live near each other."""
-    if any(each.level in rule.corroborates.get(each.comparison, ()) for each in item.evidence):
+    says nothing, since namesakes live near each other, and the odds count too: the more people, the more namesakes."""
+    placed = [each for each in item.evidence if each.comparison in rule.corroborates]
+    if any(each.level in rule.corroborates[each.comparison] for each in placed):
         return item.bits >= rule.certain_evidence
-    near = sum([each.weight for each in item.evidence if each.comparison in rule.corroborates and each.weight > 0])
-    return item.bits - near >= rule.certain_alone
+    near = sum([each.weight for each in placed if each.weight > 0])
+    odds = rule.certain_alone_odds.get(_place(placed), -math.inf)
+    return item.bits - near >= rule.certain_alone and item.weight - near >= odds
+
+
+def _place(placed: Sequence[Evidence]) -> str:
+    """What place and contacts say of somebody with whom none of them agrees: near, against or nothing."""
+    if any(each.weight > 0 for each in placed):
+        return "near"
+    return "against" if placed else "silent"
 
 
 def _clean(item: Scored, rule: GradeRule) -> bool:

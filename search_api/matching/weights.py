@@ -61,7 +61,8 @@ class GradeRule:
     ``needs``: comparisons without which nothing is certain; ``never``: levels that forbid it.
     ``exact``: levels that are no slip, and ``most_slips``: how many comparisons may reach another one.
     ``corroborates``: levels of something else than name and birth date that agree; where none does, ``alone`` bits
-    are asked for.
+    of evidence are asked for and ``alone_odds`` bits of evidence and prior together, by what place and contacts say
+    (``near``, ``against``, ``silent``); a file of an earlier release asks for no such odds.
     ``unnamed_evidence``: what a wide search asks of whoever agrees in no name.
     ``settled``: a wide search looks a second time when nobody found first is so probable.
     """
@@ -69,6 +70,7 @@ class GradeRule:
     certain_posterior: float
     certain_evidence: float
     certain_alone: float
+    certain_alone_odds: dict[str, float]
     certain_gap: float
     needs: frozenset[str]
     never: dict[str, frozenset[str]]
@@ -152,6 +154,7 @@ def _grades(raw: dict[str, Any]) -> GradeRule:
         certain_posterior=float(raw["certain_posterior"]),
         certain_evidence=float(raw["certain_evidence_bits"]),
         certain_alone=float(raw["certain_evidence_alone_bits"]),
+        certain_alone_odds={place: float(bits) for place, bits in raw.get("certain_alone_odds_bits", {}).items()},
         certain_gap=float(raw["certain_gap_bits"]),
         needs=frozenset(raw["certain_needs"]),
         never={name: frozenset(levels) for name, levels in raw["certain_never_with"].items()},

@@ -8,6 +8,7 @@ Example: python -m tests.performance.quality --patients 100000 --rivals ours,pds
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ TELL_EVERY_S = 10.0
 def main() -> None:
     """Measure, keep, compare; the exit code tells whether anything got worse."""
     options = _options()
+    started = time.perf_counter()
     rivals = dict(_rivals(options.rivals.split(",")))
     for held in rivals.values():
         if isinstance(held, Ours) and options.weights is not None:
@@ -42,13 +44,13 @@ def main() -> None:
     instead: list[str] = []
     try:
         for rival, sets in _asked(options, rivals):
-            for each in sets:
-                measured += _judged(rival, rivals[rival], each)
-                instead.append(measures.prefix(rival, each.name))
+            measured += _judged(rival, rivals[rival], sets)
+            instead += [measures.prefix(rival, each.name) for each in sets]
     finally:
         for held in rivals.values():
             if isinstance(held, Ours):
                 held.close()
+    _say(f"{time.perf_counter() - started:,.0f} s in all, {_peak_gb():.1f} GB of memory at most")
     worse = measures.falls(old, measured)
     if not options.dry:
         report.write(measured, seed=options.seed, instead=tuple(instead))
@@ -121,11 +123,21 @@ def _delivered(home: Path) -> bool:
     return any(home.glob("*/pds_patient/*/00000001/part-*.parquet"))
 
 
-def _judged(name: str, rival: Rival, asked: Labelled) -> Iterator[Figure]:
-    verdict = judge(asked.queries, _told(name, asked, rival.rank(asked.queries)))
-    for figure in _figures(name, rival, asked, verdict):
-        if figure.name.count(".") <= 3 and figure.of:
-            print(f"{figure.line} of {figure.of:,}", flush=True)
+def _judged(name: str, rival: Rival, sets: Sequence[Labelled]) -> Iterator[Figure]:
+    """Every set asked of one rival; figures are printed as they come, those of groups and kinds left to the page."""
+    verdicts: dict[str, Verdict] = {}
+    for asked in sets:
+        wall, cpu = time.perf_counter(), time.process_time()
+        verdicts[asked.name] = judge(asked.queries, _told(name, asked, rival.rank(asked.queries)))
+        spent = f"{time.perf_counter() - wall:,.0f} s, {time.process_time() - cpu:,.0f} s of processor"
+        _say(f"{name}, {asked.name}: {spent}, {_peak_gb():.1f} GB at most so far")
+        for figure in _figures(name, rival, asked, verdicts[asked.name]):
+            if figure.name.count(".") <= 3 and figure.of:
+                print(f"{figure.line} of {figure.of:,}", flush=True)
+            yield figure
+    if {"own", "own_hard"} <= verdicts.keys():
+        figure = measures.negatives(name, verdicts["own"].whole, verdicts["own_hard"].whole)
+        print(f"{figure.line} of {figure.of:,}", flush=True)
         yield figure
 
 
@@ -148,6 +160,11 @@ def _told(name: str, asked: Labelled, rankings: Iterable[list[Ranked]]) -> Itera
                 f"{name}, {asked.name}: {count:,} of {len(queries):,} questions, {count / (now - started):,.0f} a second"
             )
         yield ranked
+
+
+def _peak_gb() -> float:
+    """Largest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _say(text: str) -> None:

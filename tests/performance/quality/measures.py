@@ -19,6 +19,7 @@ from tests.performance.quality.ours import Candidates
 from tests.performance.quality.statistic import STRICT, USUAL, Share, fell
 
 OURS = "ours"
+NEGATIVES = "own_negatives"
 SETS = {
     "own": "people drawn from everybody, NHS mistakes",
     "own_hard": "hard strata in equal parts, NHS mistakes",
@@ -42,6 +43,7 @@ MUST = {
     "match.own.right_first": 0.995,
     "match.own.certain_precision": 0.9995,
     "match.own.certain_recall": 0.93,
+    "match.own_negatives.certain_precision": 0.9995,
     "match.own_hard.certain_precision": 0.9995,
     "match.febrl4.right_first": 0.995,
     "match.febrl4.recall_200": 0.999,
@@ -72,6 +74,18 @@ def figures(rival: str, set_name: str, verdict: Verdict) -> Iterator[Figure]:
         yield from _shares(f"{start}stratum.{name}.", f"{what}{name}, ", tally, by_stratum)
     for name, tally in sorted(verdict.errors.items()):
         yield from _shares(f"{start}error.{name}.", f"{what}{name}, ", tally, by_error)
+
+
+def negatives(rival: str, everybody: Tally, hard: Tally) -> Figure:
+    """Precision of certain when every hard negative is asked besides everybody's questions.
+
+    Of the hard set only who was wrongly called certain counts, be the person asked about absent or present: its
+    right answers would hide them, and its strata are no population.
+    """
+    wrong = sum(tally.certain - tally.certain_right for tally in (everybody, hard))
+    share = Share(everybody.certain_right, everybody.certain_right + wrong)
+    what = f"{SETS['own']}, and all that was wrong in own_hard: {SHARES['certain_precision']}"
+    return _share(f"{prefix(rival, NEGATIVES)}certain_precision", share, what)
 
 
 def candidates(set_name: str, counted: Candidates) -> Iterator[Figure]:
@@ -148,7 +162,8 @@ def _worse(old: Store, made: Mapping[str, Figure], figure: Figure) -> bool:
     watched = _WATCHED.fullmatch(figure.name)
     if watched is None or watched["share"] not in SHARES or figure.of is None or "of" not in old[figure.name]:
         return False
-    size = f"match.{figure.name.split('.')[1]}.people"
+    asked = figure.name.split(".")[1]
+    size = f"match.{'own' if asked == NEGATIVES else asked}.people"
     if size not in old or size not in made or old[size]["value"] != made[size].value:
         return False
     before, now = _counted(old[figure.name]), Share(figure.value * figure.of, figure.of)

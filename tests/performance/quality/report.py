@@ -11,10 +11,10 @@ from typing import Any
 
 from tests.performance import page as performance
 from tests.performance.figures import ROOT, Figure, Store, figure_of, keep, stored
-from tests.performance.quality import charts, strata
+from tests.performance.quality import candidate_tables, charts, strata
 from tests.performance.quality.charts import share_of
 from tests.performance.quality.judge import EDGES
-from tests.performance.quality.measures import MUST, SETS, SHARES
+from tests.performance.quality.measures import MUST, NEGATIVES, SETS, SHARES
 from tests.performance.quality.statistic import Share
 
 PAGE = ROOT / "docs" / "match-quality.md"
@@ -47,7 +47,7 @@ date 0.1 % (published), names 6 % (assumed: half of the justice share). Justice 
 postcode 35 %, sex 1 % (the Ministry of Justice's m values, rounded). Middle names are asked in half of the questions.
 
 Asked alike: our matcher through the real embedded index; PDS's rules (exact names and Soundex, exchanged names, history; no
-edit distance), emulated; Splink 5, trained on the same population. *First*, *certain* and *wrong* count only what an answer
+edit distance), emulated; Splink 5, trained on the same population and the first set asked. *First*, *certain* and *wrong* count only what an answer
 shows; recall at 200 counts every candidate.
 """
 
@@ -119,6 +119,9 @@ def _sides(store: Store) -> Iterator[str]:
             cells = [_cell(store, f"match.{start}{name}.{share}") for start in _START.values()]
             if any(cell != "–" for cell in cells):
                 yield f"| {words} | {' | '.join(cells)} |"
+        if name == "own" and f"match.{NEGATIVES}.certain_precision" in store:
+            cells = [_cell(store, f"match.{start}{NEGATIVES}.certain_precision") for start in _START.values()]
+            yield f"| the same, everybody wrongly graded certain in own, hard counted as well | {' | '.join(cells)} |"
         for extra, words in (("certain_f1", "F1 of certain"), ("calibration_error", "expected calibration error")):
             yield f"| {words} | {' | '.join(_plain(store, f'match.{start}{name}.{extra}') for start in _START.values())} |"
         yield ""
@@ -219,6 +222,7 @@ def _candidates(store: Store) -> Iterator[str]:
             )
             yield f"| {_short(name)} | {' | '.join(cells)} |"
     yield ""
+    yield from candidate_tables.section(store)
 
 
 def _groups(store: Store, start: str) -> list[str]:

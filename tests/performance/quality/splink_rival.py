@@ -190,9 +190,11 @@ class SplinkRival:
         self._memory, self._chunk = memory, chunk
         self._people = pl.DataFrame()
         self._names, self._postcodes = pl.DataFrame(), pl.DataFrame()
+        self._model: dict[str, Any] | None = None
 
     def prepare(self, people: pl.DataFrame) -> None:
-        """Flatten the people."""
+        """Flatten the people; a model of others is forgotten."""
+        self._model = None
         self._people = plain.held_people(people)
         self._names, self._postcodes = plain.held_names(people), plain.held_postcodes(people)
 
@@ -205,7 +207,8 @@ class SplinkRival:
             connection.execute("SET threads = 2")
             connection.execute("SET enable_progress_bar = false")
             self._load(connection, queries)
-            linker = _trained(connection)
+            linker = _linker(connection, self._model or _settings())
+            self._model = self._model or _trained(linker)
             for _ in _score(connection, linker, -(-len(queries) // self._chunk)):
                 pass
             yield from _answers(connection, len(queries))
@@ -226,17 +229,24 @@ class SplinkRival:
             connection.unregister(table)
 
 
-def _trained(connection: duckdb.DuckDBPyConnection) -> Linker:
-    api = DuckDBAPI(connection)
-    tables = [api.register(table, dataset_display_name=table) for table in ("a_asked", "b_people")]
-    settings = SettingsCreator(
+def _settings() -> SettingsCreator:
+    return SettingsCreator(
         link_type="link_only",
         comparisons=_comparisons(),
         blocking_rules_to_generate_predictions=_blocking(),
         retain_matching_columns=False,
         max_iterations=50,
     )
-    linker = Linker(tables, settings, log_level=None)
+
+
+def _linker(connection: duckdb.DuckDBPyConnection, settings: SettingsCreator | dict[str, Any]) -> Linker:
+    api = DuckDBAPI(connection)
+    tables = [api.register(table, dataset_display_name=table) for table in ("a_asked", "b_people")]
+    return Linker(tables, settings, log_level=None)
+
+
+def _trained(linker: Linker) -> dict[str, Any]:
+    """Train the linker; the model, to be given to the linkers of later questions over the same people."""
     training = linker.training
     training.estimate_probability_two_random_records_match([block_on(*rule) for rule in _RULES], RECALL_OF_RULES)
     training.estimate_u_using_random_sampling(max_pairs=U_PAIRS, seed=SEED)
@@ -244,7 +254,8 @@ def _trained(connection: duckdb.DuckDBPyConnection) -> Linker:
         training.estimate_parameters_using_expectation_maximisation(
             block_on(*rule), estimate_without_term_frequencies=True, max_pairs=EM_PAIRS
         )
-    return linker
+    model: dict[str, Any] = linker.misc.save_model_to_json()
+    return model
 
 
 def _score(connection: duckdb.DuckDBPyConnection, linker: Linker, chunks: int) -> Iterator[int]:

@@ -102,8 +102,8 @@ _BEARERS = pl.col("namesakes")
 STRATA = (
     Stratum(
         "same_name_and_birth",
-        "somebody else of one town (postcode area) has the same name and birth date",
-        _NAMED & _HOME.is_not_null() & pl.len().over(LOOK_ALIKES).gt(1),
+        "somebody else, elsewhere in one town (postcode area), has the same name and birth date",
+        _NAMED & _HOME.is_not_null() & _HOME.n_unique().over(LOOK_ALIKES).gt(1),
         LOOK_ALIKES,
         seeder=Seeder(seeded.look_alike, _NAMED & _HOME.is_not_null() & _BEARERS.gt(1), _BEARERS - 1),
     ),
