@@ -7,14 +7,13 @@ One searcher is opened once and shared: searching releases the interpreter lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from collections.abc import Iterator, Sequence
 
 import tantivy
 from tantivy import Occur, Order, Query
 
 from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
-from search_api.index.payloads import Payloads
+from search_api.index.payloads import Payloads, Placed
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
 from search_api.index.schema import SCHEMA, WORDS
 from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
@@ -28,31 +27,6 @@ from search_api.matching.rules import PdsRules
 # Fetched beyond the limit, so that which of the last equals are kept depends on the NHS number.
 TIE_MARGIN = 50
 NOBODY = CandidateSet((), (), False, {"candidates": 0})
-
-
-class Payloads(Sequence[bytes]):
-    """Payloads of found documents, each fetched when it is read: most are never compared."""
-
-    def __init__(self, fetch: Callable[[tantivy.DocAddress], bytes], addresses: list[tantivy.DocAddress]) -> None:
-        self._fetch = fetch
-        self._addresses = addresses
-
-    def __len__(self) -> int:
-        return len(self._addresses)
-
-    @overload
-    def __getitem__(self, at: int) -> bytes: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[bytes, ...]: ...
-    def __getitem__(self, at: int | slice) -> bytes | tuple[bytes, ...]:
-        if isinstance(at, slice):
-            return tuple([self._fetch(address) for address in self._addresses[at]])
-        return self._fetch(self._addresses[at])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and tuple(self) == tuple(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class EmbeddedReader:
@@ -76,11 +50,12 @@ class EmbeddedReader:
             return NOBODY
         addresses = [address for _, address in hits]
         numbers = self._searcher.fast_field_values("nhs", addresses)
+        places = self._searcher.fast_field_values("place", addresses)
         ranks = [-score for score, _ in hits]
         ranked = sorted(zip(ranks, numbers, range(len(hits)), strict=True))[: query.limit]
         return CandidateSet(
             tuple([int(number or 0) for _, number, _ in ranked]),
-            Payloads(self._payload, [addresses[at] for _, _, at in ranked]),
+            Placed(self._payloads.read, [int(places[at] or 0) for _, _, at in ranked]),
             len(hits) > query.limit,
             {"candidates": len(ranked)},
             tuple([int(rank * -PARTS) for rank, _, _ in ranked]),

@@ -22,6 +22,7 @@ import threading
 from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import overload
 
 import zstandard
 
@@ -164,6 +165,31 @@ class Payloads:
         if found is None:
             found = self._local.unpackers = {number: file.unpacker() for number, file in self._files.items()}
         return found
+
+
+class Placed(Sequence[bytes]):
+    """Payloads of found documents, each fetched when it is read: most are never compared."""
+
+    def __init__(self, read: Callable[[int], bytes], places: list[int]) -> None:
+        self._read = read
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[bytes, ...]: ...
+    def __getitem__(self, at: int | slice) -> bytes | tuple[bytes, ...]:
+        if isinstance(at, slice):
+            return tuple([self._read(place) for place in self._places[at]])
+        return self._read(self._places[at])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class _File:

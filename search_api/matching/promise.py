@@ -25,7 +25,6 @@ from search_api.matching.asked import Asked
 from search_api.matching.blocking import Codes, area_of, sexes
 from search_api.matching.rarity import (
     DAYS,
-    MONTH_DAYS,
     PARTS,
     SEXES,
     SIGNS,
@@ -37,9 +36,9 @@ from search_api.matching.rarity import (
 )
 from search_api.matching.weights import Weights
 
-FAMILY, GIVEN, AREA, INITIAL, YEAR, BIRTHDAY, HOME_FAMILY, HOME_GIVEN = (1 << at for at in range(8))
-_VARIANTS = tuple(1 << at for at in range(8, SIGNS))
-_BOTH, _HOME = YEAR | BIRTHDAY, HOME_FAMILY | HOME_GIVEN
+FAMILY, GIVEN, AREA, INITIAL, YEAR, HOME_FAMILY, HOME_GIVEN = (1 << at for at in range(7))
+_VARIANTS = tuple(1 << at for at in range(7, SIGNS))
+_HOME = HOME_FAMILY | HOME_GIVEN
 _DAY_BITS = math.log2(DAYS)
 # No share of slips is reckoned smaller.
 _LEAST = 0.001
@@ -82,7 +81,7 @@ def signs(asked: Asked, family: Codes, given: Codes) -> Signs | None:
         found.update((f"c{day:08d}{letter}{asked.first[0]}", INITIAL) for letter in sexes(asked.sex))
     if family.own and given.own:
         pair = "".join(sorted((family.own[0], given.own[0])))
-        found[f"e{day // 10000:04d}{pair}"], found[f"m{day % 10000:04d}{pair}"] = YEAR, BIRTHDAY
+        found[f"e{day // 10000:04d}{pair}"] = YEAR
     return _with_variants(found, day, family, given)
 
 
@@ -143,8 +142,8 @@ class Promise(dict[int, float]):
     def _bits(self, mark: int, rest: int) -> float:
         shares, marks = self._shares, self._marks
         found = shares.prior + self._date(mark, rest) + self._place(mark)
-        found += self._name(shares.family, mark & (FAMILY | HOME_FAMILY | _BOTH), mark & marks.family_variants, rest)
-        given = mark & (GIVEN | HOME_GIVEN | _BOTH)
+        found += self._name(shares.family, mark & (FAMILY | HOME_FAMILY | YEAR), mark & marks.family_variants, rest)
+        given = mark & (GIVEN | HOME_GIVEN | YEAR)
         found += self._name(shares.given, given, mark & marks.given_variants, rest)
         if mark & INITIAL:
             found += 1.0
@@ -161,10 +160,8 @@ class Promise(dict[int, float]):
         return max(name.neither, rest - _DAY_BITS + _UNSIGNED_BITS if rest > 0 else name.neither)
 
     def _date(self, mark: int, rest: int) -> float:
-        if rest > 0 or mark & ~(_BOTH | _HOME):
+        if rest > 0 or mark & ~(YEAR | _HOME):
             return self._shares.birth
-        if mark & BIRTHDAY:
-            return self._shares.birth_slip + math.log2(MONTH_DAYS)
         return self._shares.birth_slip + (math.log2(YEARS) if mark & YEAR else 0.0)
 
     def _place(self, mark: int) -> float:
