@@ -36,7 +36,12 @@ def _by_limit(store: Store) -> Iterator[str]:
     if not limits:
         return
     heads = [text for limit in limits for text in (f"among {limit}", "candidates")]
-    yield from ("### By how many are taken", "", f"{conditions(store)} The first candidates in the index's own order.", "")
+    yield from (
+        "### By how many are taken",
+        "",
+        f"{conditions(store)} The first candidates in the index's own order.",
+        "",
+    )
     yield from (f"| set | {' | '.join(heads)} |", f"| --- |{' --- |' * len(heads)}")
     for name in dict.fromkeys(each["set"] for each in found):
         cells = [
