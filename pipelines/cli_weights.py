@@ -27,7 +27,7 @@ COLUMNS = ("comparison", "level", "bits before", "after", "moved", "true pairs",
 # Moves smaller than this are not worth a line.
 LEAST_BITS = 0.005
 # Enough people and questions to see a tenth of a per cent, in minutes.
-QUALITY = ("--patients", "100000", "--queries", "5000", "--dry")
+QUALITY = ("--patients", "100000", "--queries", "5000")
 
 
 @app.command("propose")
@@ -157,17 +157,16 @@ def _held(chosen: Settings) -> Path | None:
 
 
 def _quality(held: Path | None, path: Path, *, quiet: bool) -> None:
-    """Both files through the match-quality suite, one after the other; it prints its own table."""
+    """Both files through the match-quality suite: the same questions, one table of what moves."""
     source = Path(__file__).resolve().parents[1]
     if not (source / "tests" / "performance" / "quality").is_dir():
         raise Refused(
             "The match-quality suite is not here: it is part of the source, not of the installed product.",
             remedy="Run ncrs weights diff --quality from a source checkout.",
         )
-    for name, weights in (("before", held), ("after", path)):
-        say(f"Match quality {name}:")
-        more = ["--weights", str(weights.resolve())] if weights else []
-        command = [sys.executable, "-m", "tests.performance.quality", "--rivals", "ours", *QUALITY, *more]
-        done = subprocess.run(command, cwd=source, check=False, stdout=sys.stderr if quiet else None)  # noqa: S603
-        if done.returncode not in (0, 1):
-            raise Refused(f"The match-quality suite ended with {done.returncode}.", remedy="Run it by itself.")
+    files = [f"--before={held.resolve()}"] if held else []
+    command = [sys.executable, "-m", "tests.performance.quality.weigh", *files, f"--after={path.resolve()}", *QUALITY]
+    say("Match quality with both files:")
+    done = subprocess.run(command, cwd=source, check=False, stdout=sys.stderr if quiet else None)  # noqa: S603
+    if done.returncode not in (0, 1):
+        raise Refused(f"The match-quality suite ended with {done.returncode}.", remedy="Run it by itself.")

@@ -371,3 +371,94 @@ def test_common_name_and_birth_date_are_not_certain(index: SmallIndex) -> None:
 def test_exchanged_names_are_said_to_be(index: SmallIndex) -> None:
     match = index.ask(Mode.WIDE, family="Odette", given="Ferreira", birth="1971-04-16").matches[0]
     assert ("name_order", "swapped") in {(item.comparison, item.level) for item in match.evidence}
+
+
+ALONE = {"family": ("exact", 14.0), "given": ("exact", 9.0), "birth_date": ("exact", 13.9)}
+
+
+@pytest.mark.parametrize(
+    ("place", "margin", "grade"),
+    [
+        (None, 14.5, Grade.CERTAIN),
+        (None, 13.5, Grade.PROBABLE),
+        (("other", -2.6), 16.0, Grade.CERTAIN),
+        (("other", -2.6), 15.0, Grade.PROBABLE),
+        (("same_outcode", 6.4), 16.0 + 6.4, Grade.CERTAIN),
+        (("same_outcode", 6.4), 15.0 + 6.4, Grade.PROBABLE),
+        (("exact", 15.1), 11.5, Grade.CERTAIN),
+    ],
+)
+def test_how_much_is_asked_depends_on_what_the_place_says(
+    place: tuple[str, float] | None, margin: float, grade: Grade
+) -> None:
+    """``margin``: bits of evidence and prior together."""
+    evidence = [Evidence(name, *reached) for name, reached in (ALONE | ({"postcode": place} if place else {})).items()]
+    someone = Person(1, 0, "", 0, (), (), (), (), (), "")
+    assert grades([Scored(someone, tuple(evidence), margin)], shipped().grades)[0] is grade
+
+
+@pytest.mark.parametrize(
+    ("change", "grade"),
+    [
+        ({"birth_date": ("two_parts", 1.5)}, Grade.PROBABLE),
+        ({"given": ("nickname", 3.3), "middle_names": ("other", -3.5)}, Grade.PROBABLE),
+        ({"given": ("nickname", 3.3), "middle_names": ("exact", 6.0)}, Grade.CERTAIN),
+        ({"given": ("similar", -1.3)}, Grade.PROBABLE),
+        ({"family": ("misspelt", 7.5), "postcode": ("one_character", 9.3)}, Grade.PROBABLE),
+        ({"middle_names": ("other", -3.5)}, Grade.CERTAIN),
+    ],
+)
+def test_what_relatives_have_in_common_is_not_enough(change: dict[str, tuple[str, float]], grade: Grade) -> None:
+    """Father and son of one birthday, twins of names alike; one slip is allowed, two are not."""
+    assert first_grade(scored(1, **{**FULL, "family": ("exact", 16.0), "phone": ("exact", 8.1), **change})) is grade
+
+
+def test_a_file_of_an_earlier_release_grades_as_it_did() -> None:
+    """A generation pins its weights, and may be rolled back to."""
+    raw = json.loads(Path(compare.__file__).with_name("weights.json").read_text())
+    del raw["grades"]["certain_alone_odds_bits"]
+    raw["grades"]["certain_evidence_alone_bits"] = 34.0
+    rule = Weights.parse(json.dumps(raw)).grades
+    someone = Person(1, 0, "", 0, (), (), (), (), (), "")
+    for bits, grade in ((34.5, Grade.CERTAIN), (33.5, Grade.PROBABLE)):
+        evidence = (
+            Evidence("family", "exact", bits - 22.9),
+            Evidence("given", "exact", 9.0),
+            Evidence("birth_date", "exact", 13.9),
+        )
+        assert grades([Scored(someone, evidence, 13.0)], rule)[0] is grade
+
+
+def test_equals_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    people = [person(nhs_number(at), name("Ferreira", "Odette"), born="1971-04-16") for at in (5, 3, 9, 1)]
+    small = build(tmp_path, people)
+    numbers = [
+        match.nhs_number
+        for match in small.ask(Mode.WIDE, family="Ferreira", given="Odette", birth="1971-04-16").matches
+    ]
+    assert numbers == sorted(nhs_number(at) for at in (5, 3, 9, 1))
+    small.reader.close()
+
+
+def test_placeholders_are_no_evidence(tmp_path: Path) -> None:
+    """Name, date and postcode that stand for nothing are not compared, though both sides have the same."""
+    people = [
+        person(
+            nhs_number(1),
+            name("Ferreira", "Baby"),
+            born="1900-01-01",
+            addresses=[address("ZZ99 3VZ", "No fixed abode")],
+            telecoms=[telecom("phone", "0113 4960001")],
+        )
+    ]
+    small = build(tmp_path, people)
+    ask = {
+        "family": "Ferreira",
+        "given": "Baby",
+        "birth": "1900-01-01",
+        "postcode": "ZZ99 3VZ",
+        "phones": "01134960001",
+    }
+    (match,) = small.ask(Mode.WIDE, **ask).matches
+    assert [item.comparison for item in match.evidence] == ["family", "phone"]
+    small.reader.close()

@@ -11,7 +11,7 @@ import pytest
 
 from search_api.matching.questions import Mode, Question
 from tests.performance.figures import Figure
-from tests.performance.quality import measures, report
+from tests.performance.quality import candidate_tables, measures, report
 from tests.performance.quality.cases import Query, Ranked
 from tests.performance.quality.judge import Verdict, judge
 
@@ -119,3 +119,43 @@ def test_dots_lie_where_their_share_is(share: float) -> None:
     dots = [float(x) for x in re.findall(r'<circle cx="([0-9.]+)"', text)]
     low, high = 210, 970
     assert dots[-1] == pytest.approx(low + (high - low) * max(0.0, (share - 0.5) * 2), abs=0.1)
+
+
+def test_hard_negatives_count_against_certain_and_hide_behind_nothing() -> None:
+    """Nine of everybody's ten are certain and right; of the hard set one absent person is taken for another."""
+    everybody, hard = _verdict(9, 1), _verdict(500, 0)
+    hard.take(Query("q", ASKED, None, "twins", ()), [Ranked(4, 20.0, 0.9999, "certain")])
+    figure = measures.negatives("ours", everybody.whole, hard.whole)
+    assert (figure.name, figure.of, figure.must) == ("match.own_negatives.certain_precision", 10, 0.9995)
+    assert figure.value == 0.9
+    assert (
+        measures.negatives("splink", everybody.whole, hard.whole).name == "match.splink.own_negatives.certain_precision"
+    )
+    size = measures.people("own", 100)
+    old = _store([measures.negatives("ours", _verdict(9999, 0).whole, _verdict(1, 0).whole), size])
+    fallen = measures.negatives("ours", _verdict(9000, 0).whole, hard.whole)
+    assert measures.falls(old, [fallen, size]) == [], "one of nine thousand is noise"
+    for _ in range(100):
+        hard.take(Query("q", ASKED, None, "twins", ()), [Ranked(4, 20.0, 0.9999, "certain")])
+    assert len(measures.falls(old, [measures.negatives("ours", _verdict(9000, 0).whole, hard.whole), size])) == 1
+
+
+def _candidates(name: str, value: float, unit: str = "share") -> dict[str, dict[str, Any]]:
+    full = f"match.candidates.{name}"
+    return {full: {**asdict(Figure(full, value, unit, "a meaning")), **CONDITIONS}}
+
+
+def test_costs_of_kinds_of_keys_stand_beside_what_they_bring() -> None:
+    store = _candidates("own.recall_50", 0.99) | _candidates("own.mean_50", 12.5, "people")
+    store |= _candidates("own.recall_200", 0.9999) | _candidates("own.mean_200", 20.25, "people")
+    for kind, size in (("sounds", 3.5), ("email", 40.0)):
+        store |= _candidates(f"{kind}.bytes", size, "B") | _candidates(f"{kind}.people", 0.5)
+        store |= _candidates(f"own.without_{kind}.recall_200", 0.9899)
+    lines = list(candidate_tables.section(store))
+    assert "| own | 99.00 % | 12.50 | 99.99 % | 20.25 |" in lines
+    costs = [line for line in lines if line.startswith(("| email", "| sounds", "| all"))]
+    assert [line.split("|")[1].strip() for line in costs] == ["email", "sounds", "all"], "the dearest first"
+    assert "98.99 % (-1.00)" in costs[0]
+    assert "43.50" in costs[2]
+    assert "a machine; commit abc; seed 1." in "\n".join(lines)
+    assert list(candidate_tables.section({})) == []
