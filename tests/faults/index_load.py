@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -77,6 +78,7 @@ class Load:
         return engine.open(self.at(name)).count()
 
 
+@cache
 def everybody() -> pl.DataFrame:
     """The people of every filling."""
     return crowd(PEOPLE, seed=12)

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import httpx2
@@ -57,7 +57,12 @@ def after(place: Load) -> IndexPlace:
 
 def _made(people: pl.DataFrame) -> Iterator[SearchDocument]:
     """Documents as every filling makes them."""
-    return documents(people, Frequencies.build([everybody()]))
+    return documents(people, _frequencies())
+
+
+@cache
+def _frequencies() -> Frequencies:
+    return Frequencies.build([everybody()])
 
 
 def begun(load: Load, name: str) -> forked.Forked:

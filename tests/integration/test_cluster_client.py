@@ -433,13 +433,13 @@ from search_api.cluster.shared import cluster_of
 from search_api.settings import Settings
 
 def ask(cluster, index):
-    cluster = cluster or cluster_of(Settings(index=sys.argv[1]))
+    cluster = cluster or cluster_of(Settings(index=sys.argv[1], search_deadline_ms=30_000))
     for _ in range(20):
         assert cluster.call("GET", f"/{index}/_count").body["count"] >= 10
 
 if __name__ == "__main__":
     _, address, index, kind = sys.argv
-    cluster = cluster_of(Settings(index=address))
+    cluster = cluster_of(Settings(index=address, search_deadline_ms=30_000))
     ask(cluster, index)
     context = multiprocessing.get_context(kind)
     children = [context.Process(target=ask, args=(given, index)) for given in (cluster, None, cluster)]

@@ -21,8 +21,6 @@ from pathlib import Path
 from tests.lib.house import ROOT
 from tests.lib.opensearch import run_folder
 
-_KEPT: list[subprocess.Popen[bytes]] = []  # a Popen that is forgotten while its process runs warns
-
 
 class Forked:
     """A running program: as much of ``subprocess.Popen`` as tests use. Without ``files`` nobody hears what it says.
@@ -129,7 +127,7 @@ def _start(folder: Path, address: Path, owner: int) -> None:
             stderr=log,
             start_new_session=True,
         )
-    _KEPT.append(forge)
+    forge.returncode = 0  # nobody waits for it, and a Popen that is forgotten while its process runs warns
     assert forge.stdout is not None
     with forge.stdout as said:
         assert said.readline() == b"ready\n", (folder / "forge.log").read_text()[-3000:]
