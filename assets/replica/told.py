@@ -43,9 +43,10 @@ _MANY = 0.25
 Wanted = npt.NDArray[np.bool_] | None
 
 APART = "related_persons"
+# What the tables keep as columns.
 _NEEDED = {
     "pds_patient": ("nhs_number", "recorded_at", "row_no", "version_id", "security", "gender", "birth_date",
-                    "deceased", "general_practitioner", APART),
+                    "deceased", "general_practitioner"),
     "scr_summary": ("nhs_number", "recorded_at", "row_no"),
 }  # fmt: skip
 
