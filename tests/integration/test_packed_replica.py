@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,15 @@ def test_the_newest_of_several_summaries_of_one_person_is_found(home: Home) -> N
         assert replica.summary(int(gone)) is None
         assert replica.current_number(int(gone)) == int(kept)
         assert replica.number_change(int(kept)) is None
+
+
+def test_a_disk_that_takes_no_more_is_said_to_be_that(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are written while the database reads: the error is the disk's, not one of the database about it."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    home.extract("pds_patient", people(40), "full")
+    monkeypatch.setattr("search_api.record_files.os.write", full)
+    with pytest.raises(OSError, match="no space"):
+        home.build()
