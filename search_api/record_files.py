@@ -126,6 +126,14 @@ class RecordWriter:
         self._end = 0
         self._lock = threading.Lock()
 
+    def begin(self) -> None:
+        """Make the file, if that is not done; otherwise it is made when the first record comes."""
+        if self._descriptor is not None:
+            return
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+        self._write(_MAGIC + len(self._dictionary).to_bytes(_LENGTH, "little") + self._dictionary)
+
     def packer(self) -> Callable[[bytes], bytes]:
         """What packs one block for this file, for one thread."""
         with self._lock:
@@ -159,16 +167,10 @@ class RecordWriter:
     def _append(self, content: bytes) -> int:
         """Write at the end; where that was."""
         with self._lock:
-            if self._descriptor is None:
-                self._begin()
+            self.begin()
             start = self._end
             self._write(content)
             return start
-
-    def _begin(self) -> None:
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-        self._write(_MAGIC + len(self._dictionary).to_bytes(_LENGTH, "little") + self._dictionary)
 
     def _write(self, content: bytes) -> None:
         left = memoryview(content)

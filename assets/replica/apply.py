@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from assets.replica import dictionary, told
 from assets.replica.plan import Step
@@ -59,7 +58,7 @@ def apply_extract(
             _absent(connection, spec, step, known)
         _remove(connection, spec)
         _bury(connection, spec, step)
-        _insert(connection, spec, step, told.rows(spec.feed, parts, writer, _wanted(connection, step)))
+        _insert(connection, spec, step, told.Rows(spec.feed, parts, writer, _wanted(connection, step)))
         _note_changes(connection, spec)
         counts = dict(db.rows(connection, "SELECT outcome, count(*) FROM verdict GROUP BY outcome"))
         for name in ("incoming", "verdict"):
@@ -180,16 +179,21 @@ def _bury(connection: db.Connection, spec: TableSpec, step: Step) -> None:
     )
 
 
-def _insert(connection: db.Connection, spec: TableSpec, step: Step, rows: pa.RecordBatchReader) -> None:
+def _insert(connection: db.Connection, spec: TableSpec, step: Step, rows: told.Rows) -> None:
     made = ", ".join(f'{expression} AS "{name}"' for name, expression in spec.made.items())
     said = [told.text_name(name) if name in spec.packed else f'"{name}"' for name in spec.said]
     texts = ", ".join(map(told.text_name, spec.packed))
-    connection.register("incoming_rows", rows)
-    connection.execute(
-        f'INSERT INTO "{spec.table}" BY NAME '
-        f"SELECT * EXCLUDE ({texts}), {spec.print_of(said)} AS print, {_provenance(step)} FROM "
-        f"(SELECT {made}, {texts}, recorded_at, row_no FROM incoming_rows)"
-    )
+    connection.register("incoming_rows", rows.reader)
+    try:
+        connection.execute(
+            f'INSERT INTO "{spec.table}" BY NAME '
+            f"SELECT * EXCLUDE ({texts}), {spec.print_of(said)} AS print, {_provenance(step)} FROM "
+            f"(SELECT {made}, {texts}, recorded_at, row_no FROM incoming_rows)"
+        )
+    except db.DatabaseError:
+        if rows.error is not None:
+            raise rows.error from None
+        raise
     connection.unregister("incoming_rows")
 
 

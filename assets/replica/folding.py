@@ -44,6 +44,7 @@ def fold(connection: db.Connection, folder: Path) -> None:
             packed.storing(connection, spec.feed, packed.last_dictionary(folder, spec.feed)) as writer,
             db.transaction(connection),
         ):
+            writer.begin()
             for table, column in _columns(spec):
                 _pack_anew(connection, spec, (table, column), largest)
             writer.sync()

@@ -43,22 +43,35 @@ _MANY = 0.25
 Wanted = npt.NDArray[np.bool_] | None
 
 APART = "related_persons"
+# What the tables keep as columns.
 _NEEDED = {
     "pds_patient": ("nhs_number", "recorded_at", "row_no", "version_id", "security", "gender", "birth_date",
-                    "deceased", "general_practitioner", APART),
+                    "deceased", "general_practitioner"),
     "scr_summary": ("nhs_number", "recorded_at", "row_no"),
 }  # fmt: skip
 
 
-def rows(feed: str, parts: Sequence[Path], store: RecordWriter, wanted: Wanted = None) -> pa.RecordBatchReader:
-    """All wanted rows in order, to be read once: the columns that ``tables.py`` speaks of. Their texts are in ``store``."""
-    told = _ahead(_frames(feed, parts, PIECE_ROWS), lambda frame: _told(feed, frame.collect(), wanted))
-    placed = _ahead(told, _Packer(store).placed)
-    newest = pl.CompatLevel.newest()
-    batches = (batch for frame in placed for batch in frame.to_arrow(compat_level=newest).to_batches(_BATCH_ROWS))
-    return pa.RecordBatchReader.from_batches(
-        pl.DataFrame(schema=_columns(feed)).to_arrow(compat_level=newest).schema, batches
-    )
+class Rows:
+    """All wanted rows in order, to be read once through ``reader``: the columns that ``tables.py`` speaks of. Their texts
+    go into ``store``. ``error`` is what ended the reading, if anything did: the database makes its own of it."""
+
+    def __init__(self, feed: str, parts: Sequence[Path], store: RecordWriter, wanted: Wanted = None) -> None:
+        told = _ahead(_frames(feed, parts, PIECE_ROWS), lambda frame: _told(feed, frame.collect(), wanted))
+        batches = self._batches(_ahead(told, _Packer(store).placed))
+        self.error: Exception | None = None
+        self.reader = pa.RecordBatchReader.from_batches(_arrow(pl.DataFrame(schema=_columns(feed))).schema, batches)
+
+    def _batches(self, frames: Iterator[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
+        try:
+            for frame in frames:
+                yield from _arrow(frame).to_batches(_BATCH_ROWS)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.newest())
 
 
 def first_rows(feed: str, part: Path, count: int) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from assets.published.deep import verify_deeply
 from assets.published.service import begin_build
 from assets.replica.build import apply_feed, settle_replica
 from assets.replica.checksums import misprinted, table_states
+from assets.replica.folding import MOST_FILES
 from assets.replica.tables import PATIENT, PATIENT_TABLE
 from assets.replica.workspace import build_lock
 from schemas.errors import GenerationError
-from schemas.generation import REPLICA_NAME
+from schemas.generation import REPLICA_NAME, GenerationManifest
+from search_api import generation_files as files
 from search_api import packed
-from search_api.record_files import file_path
+from search_api.record_files import FOLDER, file_numbers, file_path
 from search_api.replica import ReplicaReader
 from tests.lib.index import at
-from tests.lib.validated import NUMBERS, Home, patient, summary
+from tests.lib.validated import NUMBERS, Home, change, patient, summary
 
 MANY = 1_200
 NAMES = ("Whitlock", "Ní Dhúill", "O'Brien", "𝒵", 'quote " and \\ and \n', "")
@@ -51,9 +54,9 @@ def people(count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def read_back(home: Home, rows: list[dict[str, Any]]) -> None:
-    """Every row of the current generation says what was sent."""
-    manifest = home.build().manifest
+def read_back(home: Home, rows: list[dict[str, Any]], manifest: GenerationManifest | None = None) -> None:
+    """Every row of a generation, or of one built now, says what was sent."""
+    manifest = manifest or home.build().manifest
     assert manifest is not None
     with ReplicaReader(home.stores.generations / manifest.generation / REPLICA_NAME) as replica:
         found = replica.patients(int(row["nhs_number"]) for row in rows)
@@ -166,3 +169,89 @@ def test_deep_verification_finds_a_document_that_was_made_otherwise(home: Home) 
     rows, documents = verify_deeply(made.index, manifest.generation)
     assert rows.passed
     assert (documents.passed, documents.text) == (False, "1 documents differ")
+
+
+def folder_of(home: Home, manifest: GenerationManifest | None) -> Path:
+    assert manifest is not None
+    return home.stores.generations / manifest.generation
+
+
+def test_generations_share_the_files_of_what_did_not_change(home: Home) -> None:
+    home.extract("pds_patient", people(40), "full")
+    first = home.build().manifest
+    home.extract("pds_patient", [patient(number, version=2) for number in numbers(3)])
+    second = home.build().manifest
+    old, new = (file_path(folder_of(home, each), "pds_patient", 1) for each in (first, second))
+    assert old.samefile(new)
+    assert file_numbers(folder_of(home, first), "pds_patient") == [1], "nothing is added to what is published"
+    assert file_numbers(folder_of(home, second), "pds_patient") == [1, 2]
+    assert first is not None
+    assert second is not None
+    shared = f"{FOLDER}/{old.name}"
+    published = next(state for state in first.files if state.path == shared)
+    assert published in second.files
+
+
+def test_damage_to_a_shared_file_is_not_published_as_if_it_were_meant(home: Home) -> None:
+    """The hash that a file was published with goes on with it, so verifying finds the damage in either generation."""
+    home.extract("pds_patient", people(40), "full")
+    home.extract("scr_summary", [summary(number) for number in numbers(3)], "full")
+    first = home.build().manifest
+    path = file_path(folder_of(home, first), "scr_summary", 1)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    home.extract("pds_patient", [patient(numbers(1)[0], version=2)])
+    second = home.build().manifest
+    for manifest in (first, second):
+        assert manifest is not None
+        damaged = files.damaged_files(folder_of(home, manifest), manifest)
+        assert [state.path for state in damaged] == [f"{FOLDER}/{path.name}"]
+
+
+def test_many_small_files_are_packed_together_and_nothing_is_lost(tmp_path: Path) -> None:
+    rows = {row["nhs_number"]: row for row in people(60)}
+    daily, at_once = Home(tmp_path / "daily"), Home(tmp_path / "at once")
+    daily.extract("pds_patient", list(rows.values()), "full")
+    daily.build()
+    for day, number in enumerate(numbers(MOST_FILES + 2)):
+        rows[number] = {**rows[number], "version_id": 2, "birth_date": f"1950-01-{day + 1:02d}"}
+        daily.extract("pds_patient", [rows[number]])
+    folded = daily.build().manifest
+    assert len(file_numbers(folder_of(daily, folded), "pds_patient")) > MOST_FILES, "the base's own may still be read"
+    read_back(daily, [], folded)
+    daily.extract("pds_patient", [patient(numbers(60)[-1], version=9)])
+    rows[numbers(60)[-1]] = patient(numbers(60)[-1], version=9)
+    after = daily.build().manifest
+    assert len(file_numbers(folder_of(daily, after), "pds_patient")) <= 3, "only what is spoken of is taken over"
+    read_back(daily, list(rows.values()), after)
+    at_once.extract("pds_patient", list(rows.values()), "full")
+    whole = at_once.build().manifest
+    assert after is not None
+    assert whole is not None
+    assert after.tables[0] == whole.tables[0]
+
+
+def test_the_newest_of_several_summaries_of_one_person_is_found(home: Home) -> None:
+    kept, gone = NUMBERS[0], NUMBERS[1]
+    home.extract("pds_patient", [patient(kept), patient(gone)], "full")
+    home.extract("scr_summary", [summary(kept, 1), summary(gone, 2)], "full")
+    home.extract("pds_number_change", [change(gone, kept)], "full")
+    with ReplicaReader(folder_of(home, home.build().manifest) / REPLICA_NAME) as replica:
+        found = replica.summary(int(kept))
+        assert found is not None
+        assert found["scr_uuid"] == f"{gone}-2"
+        assert replica.summary(int(gone)) is None
+        assert replica.current_number(int(gone)) == int(kept)
+        assert replica.number_change(int(kept)) is None
+
+
+def test_a_disk_that_takes_no_more_is_said_to_be_that(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are written while the database reads: the error is the disk's, not one of the database about it."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    home.extract("pds_patient", people(40), "full")
+    monkeypatch.setattr("search_api.record_files.os.write", full)
+    with pytest.raises(OSError, match="no space"):
+        home.build()
