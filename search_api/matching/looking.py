@@ -7,7 +7,6 @@ comparison (``scoring.py``), who is an answer (``matcher.py``).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -76,9 +75,20 @@ def likely(found: CandidateSet, promise: Promise, compare: Compare, effort: Effo
     scored: list[Scored] = []
     whole, at = 1.0, 0
     most = min(effort.most_compared, len(order))
-    while at < most and (at < owed or left[at] > effort.unseen_odds * whole):
-        more = compare([unpack(found.numbers[each], found.payloads[each]) for each in order[at : at + STEP]])
-        whole += math.fsum([2.0 ** min(item.weight, 1000.0) for item in more])
+    meant: dict[int, float] = {}
+    while at < most and (
+        at < owed
+        or left[at] > effort.unseen_odds * whole
+        # Who has the very keys of somebody likely meant is as likely meant, whatever they promised.
+        or meant.get(found.worths[order[at]], 0.0) > effort.unseen_odds * whole
+    ):
+        chosen = order[at : at + STEP]
+        more = compare([unpack(found.numbers[each], found.payloads[each]) for each in chosen])
+        worth_of = {found.numbers[each]: found.worths[each] for each in chosen}
+        for item in more:
+            weight, worth = 2.0 ** min(item.weight, 1000.0), worth_of[item.person.nhs_number]
+            whole += weight
+            meant[worth] = max(meant.get(worth, 0.0), weight)
         scored += more
         at += STEP
     return scored
@@ -88,7 +98,8 @@ def _order(worths: Sequence[int], odds: Sequence[float], near: Promise | None) -
     """Places by promise, and how many of them must be compared: those near."""
     places = range(len(worths))
     if near is None:
-        return sorted(places, key=odds.__getitem__, reverse=True), 0
+        # Those with the very same keys stand together.
+        return sorted(places, key=lambda at: (-odds[at], worths[at])), 0
     owed = {worth: near.near(worth) for worth in set(worths)}
     keys = [(not owed[worth], -each) for worth, each in zip(worths, odds, strict=True)]
     return sorted(places, key=keys.__getitem__), sum([owed[worth] for worth in worths])
