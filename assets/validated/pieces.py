@@ -113,8 +113,7 @@ def rows_of(cut: Cut, feed: Feed) -> pl.DataFrame:
         return found.select(list(feed.polars_schema)).sort("row_no")
     scan = pl.scan_parquet(cut.landed).select(list(feed.polars_schema)).slice(cut.start, cut.rows)
     try:
-        # One piece of memory a column, else every look at the rows puts the row groups together anew.
-        return scan.collect().rechunk()
+        return scan.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         raise refused("FILE_FORMAT", cut.landed.name) from None
 
@@ -124,7 +123,9 @@ def numbered(cut: Cut, rows: pl.DataFrame) -> pl.DataFrame:
     if cut.pieces[0].first_row is None:
         return rows
     first = cut.pieces[0].first_row + cut.start
-    return rows.with_columns(pl.int_range(first, first + rows.height, dtype=pl.Int64).alias("row_no"))
+    numbers = pl.int_range(first, first + rows.height, dtype=pl.Int64, eager=True).alias("row_no")
+    # A column in one piece beside columns in several has every later step put all of them together anew.
+    return rows if rows["row_no"].equals(numbers) else rows.with_columns(numbers).rechunk()
 
 
 def frame_rows(pieces: Sequence[Piece], most: int) -> int:
