@@ -41,7 +41,6 @@ class NameLevels(dict[str, str]):
     def __init__(self, asked: str, exact_rule: NameRule) -> None:
         super().__init__()
         self._asked, self._rule = asked, exact_rule
-        self._soundex, self._metaphone = soundex(asked), metaphone(asked)
 
     def __missing__(self, held: str) -> str:
         if len(self) >= MOST_HELD:
@@ -55,7 +54,7 @@ class NameLevels(dict[str, str]):
         jaro, edits = _jaro(asked, held), _edits(asked, held, score_cutoff=2)
         if short >= 3 and (edits <= 1 or jaro >= CLOSE_JARO):
             return CLOSE
-        if short >= 2 and (self._soundex == soundex(held) or self._metaphone == metaphone(held)):
+        if short >= 2 and (soundex(asked) == soundex(held) or metaphone(asked) == metaphone(held)):
             return SOUNDS
         return SIMILAR if jaro >= SIMILAR_JARO or (edits <= 2 and short >= LONG_NAME) else OTHER
 

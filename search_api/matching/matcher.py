@@ -18,7 +18,7 @@ from search_api.matching.looking import WHOLE, Compare, Effort, likely, persons
 from search_api.matching.person import Person, unpack
 from search_api.matching.promise import Promise, Shares, shares, signed, signs
 from search_api.matching.questions import Answer, Match, Mode, Question
-from search_api.matching.rarity import affordable, weigh
+from search_api.matching.rarity import affordable, expected, weigh
 from search_api.matching.rules import PdsRules
 from search_api.matching.rules import shipped as shipped_rules
 from search_api.matching.scoring import Scored, Scorer, Unknown
@@ -122,7 +122,8 @@ class Matcher:
         weighed = weigh(keys, case.frequencies, self._key_cap)
         if not weighed.keys:
             return _Look(CandidateSet((), (), bool(weighed.over_cap), weighed.counters))
-        marks = signs(case.asked, *codes)
+        several = expected(weighed.keys, case.frequencies.population) > WHOLE
+        marks = signs(case.asked, *codes) if several else None
         asked = signed(weighed.keys, marks) if marks else weighed.keys
         found = case.index.candidates(KeyQuery(asked, case.question.asks_location, self._candidate_limit))
         truncated = found.truncated or bool(weighed.over_cap)

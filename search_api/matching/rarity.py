@@ -189,6 +189,11 @@ def weigh(keys: Iterable[str], counts: KeyCounts, cap: int) -> Weighed:
     return Weighed(tuple(kept), asked, over)
 
 
+def expected(weighed: Iterable[WeighedKey], population: int) -> int:
+    """How many documents these keys may be expected to have, all together."""
+    return sum([population >> int(rarity) for _, rarity in weighed])
+
+
 def affordable(weighed: Iterable[WeighedKey], population: int, budget: int) -> tuple[WeighedKey, ...]:
     """The keys in their order, each that many documents are expected of left out when the budget is spent.
 

@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from search_api.matching import comparisons as compare
 from search_api.matching.asked import Asked
+from search_api.matching.normalise import Name
 from search_api.matching.person import HISTORIC, SKIP_FAMILY, SKIP_GIVEN, Person, StoredName
 from search_api.matching.questions import Evidence
 from search_api.matching.weights import Level, Weights
@@ -111,9 +112,8 @@ class Sheet:
         whole = asked.given[0] if first else None
         self._family = compare.family_levels(family.joined, family.words) if family.joined else None
         self._given = compare.given_levels(first, whole.joined) if whole else None
-        both = whole if family.joined else None
-        self._family_as_given = compare.given_levels(family.joined) if both else None
-        self._given_as_family = compare.family_levels(both.joined, both.words) if both else None
+        # The given name asked for, where the two may have been exchanged.
+        self._both = whole if family.joined else None
 
     def score(self, persons: Sequence[Person]) -> list[Scored]:
         """Evidence and weight of each person, in the order given."""
@@ -148,18 +148,19 @@ class Sheet:
                 straight += self._middle(words, given, previous)
         if family and given:
             straight.append(self._make("name_order", "as_given", previous, 0))
-        if has_family and words and self._given_as_family is not None and family != compare.EXACT:
-            exchanged = self._exchanged(held, words, previous)
+        if has_family and words and self._both is not None and family != compare.EXACT:
+            exchanged = self._exchanged(self._both, held, words, previous=previous)
             return [tuple(straight), exchanged] if exchanged else [tuple(straight)]
         return [tuple(straight)]
 
-    def _exchanged(self, held: StoredName, words: list[str], previous: bool) -> tuple[Evidence, ...] | None:
+    def _exchanged(
+        self, first: Name, held: StoredName, words: list[str], *, previous: bool
+    ) -> tuple[Evidence, ...] | None:
         """The asked family name as given name and the other way round; one of them may have changed."""
-        assert self._given_as_family is not None  # noqa: S101 - only asked where there is one
-        assert self._family_as_given is not None  # noqa: S101 - made together
-        family = self._given_as_family[held.family]
-        given = self._family_as_given[words[0]]
-        if given != compare.EXACT and len(words) > 1 and self._family_as_given[held.given[0]] == compare.EXACT:
+        family = compare.family_levels(first.joined, first.words)[held.family]
+        as_given = compare.given_levels(self._asked.family.joined)
+        given = as_given[words[0]]
+        if given != compare.EXACT and len(words) > 1 and as_given[held.given[0]] == compare.EXACT:
             given = compare.EXACT
         if family == given == compare.OTHER:
             return None
