@@ -102,10 +102,10 @@ def _people(settings: Settings) -> Iterator[Person]:
 
 
 def suits(number: int, row: dict[str, Any]) -> Person | None:
-    """The person of a record, if unrestricted, alive, with a long enough name whose middle letters differ."""
-    names = [name for name in row["names"] or [] if name["use"] == "usual" and name["state"] == "current"]
-    birth = row["birth_date"] or ""
-    if row["security"] != "U" or row["deceased"] or not names or len(birth) != _ISO_DATE:
+    """The person of a record, which leaves out what it has no value of, if unrestricted, alive, with a long enough name whose middle letters differ."""
+    names = [name for name in row.get("names") or [] if name["use"] == "usual" and name["state"] == "current"]
+    birth = row.get("birth_date") or ""
+    if row["security"] != "U" or row.get("deceased") or not names or len(birth) != _ISO_DATE:
         return None
     family, given = names[0]["family"] or "", (names[0]["given"] or [""])[0]
     plain = family.isalpha() and family.isascii() and given.isalpha()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from search_api.matching import normalise
 from search_api.matching.asked import Asked, Span, ask, pattern, pieces
 from search_api.matching.person import HISTORIC, Person, StoredName
-from search_api.matching.questions import Question
+from search_api.matching.questions import Mode, Question
 from search_api.matching.rules import PdsRules
 
 
@@ -181,3 +181,26 @@ def _extent(partial: int) -> tuple[int, int]:
 
 def _died(asked: Span | None, held: int) -> bool:
     return asked is None or (held > 0 and asked.low <= held <= asked.high)
+
+
+def by_name_only(question: Question) -> Question:
+    """The whole name, exactly, when nothing narrower was asked."""
+    return Question(
+        mode=Mode.FILTER,
+        family=question.family,
+        given=question.given[:1],
+        history=True,
+        located=question.asks_location,
+    )
+
+
+def by_name_and_birth(question: Question) -> Question:
+    """The names and the birth date, exactly, over history."""
+    return Question(
+        mode=Mode.FILTER,
+        family=question.family,
+        given=question.given,
+        birth=question.birth,
+        history=True,
+        located=question.asks_location,
+    )

@@ -6,11 +6,18 @@ Belongs here: posterior and grade of scored candidates. Does not belong here: we
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from search_api.matching.questions import Evidence, Grade
 from search_api.matching.scoring import Scored
 from search_api.matching.weights import GradeRule
+
+Sole = Callable[[Scored], bool]
+
+
+def nobody_asked(_: Scored) -> bool:
+    """Where there is nobody to ask: the name counts as shared."""
+    return False
 
 
 def posterior(weight: float) -> float:
@@ -30,8 +37,9 @@ def posteriors(weights: Sequence[float]) -> list[float]:
     return [each / whole for each in odds]
 
 
-def grades(ranked: Sequence[Scored], rule: GradeRule) -> list[Grade]:
-    """Grade of each candidate, heaviest first; at most the first can be certain.
+def grades(ranked: Sequence[Scored], rule: GradeRule, sole: Sole = nobody_asked) -> list[Grade]:
+    """Grade of each candidate, heaviest first; at most the first can be certain. ``sole``: whether nobody else who is
+    held bears the name of a candidate; asked last, and only where it decides.
 
     Certain asks five things: the posterior; enough bits of evidence, however small the population, and better
     odds where nothing but name and birth date agrees; the gap to the runner-up; that names and birth date were
@@ -43,27 +51,31 @@ def grades(ranked: Sequence[Scored], rule: GradeRule) -> list[Grade]:
         zip(ranked, posteriors([each.weight for each in ranked]), strict=True)
     ):
         gap_ok = position == 0 and (second is None or item.weight - second >= rule.certain_gap)
-        found.append(_grade(item, probability, rule, gap_ok=gap_ok))
+        certain = gap_ok and probability >= rule.certain_posterior and _clean(item, rule) and _enough(item, rule, sole)
+        found.append(Grade.CERTAIN if certain else _grade(probability, rule))
     return found
 
 
-def _grade(item: Scored, probability: float, rule: GradeRule, *, gap_ok: bool) -> Grade:
-    if gap_ok and probability >= rule.certain_posterior and _enough(item, rule) and _clean(item, rule):
-        return Grade.CERTAIN
+def _grade(probability: float, rule: GradeRule) -> Grade:
     if probability >= rule.probable:
         return Grade.PROBABLE
     return Grade.POSSIBLE if probability >= rule.possible else Grade.CERTAINLY_NOT
 
 
-def _enough(item: Scored, rule: GradeRule) -> bool:
+def _enough(item: Scored, rule: GradeRule, sole: Sole) -> bool:
     """Bits enough, and more where nothing else than name and birth date agrees; then a place that is merely near
-    says nothing, since namesakes live near each other, and the odds count too: the more people, the more namesakes."""
+    says nothing, since namesakes live near each other, and the odds count too: the more people, the more namesakes.
+    Fewer are enough where nobody else who is held bears the name."""
     placed = [each for each in item.evidence if each.comparison in rule.corroborates]
     if any(each.level in rule.corroborates[each.comparison] for each in placed):
         return item.bits >= rule.certain_evidence
     near = sum([each.weight for each in placed if each.weight > 0])
-    odds = rule.certain_alone_odds.get(_place(placed), -math.inf)
-    return item.bits - near >= rule.certain_alone and item.weight - near >= odds
+    if item.bits - near < rule.certain_alone:
+        return False
+    odds, place = item.weight - near, _place(placed)
+    if odds >= rule.certain_alone_odds.get(place, -math.inf):
+        return True
+    return odds >= rule.certain_sole_odds.get(place, math.inf) and sole(item)
 
 
 def _place(placed: Sequence[Evidence]) -> str:

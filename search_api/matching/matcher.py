@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
-from search_api.matching import blocking, filtering, fuzzy, widening
+from search_api.matching import blocking, filtering, fuzzy, namesakes, widening
 from search_api.matching.asked import Asked, ask
 from search_api.matching.grading import grades, posteriors
 from search_api.matching.looking import WHOLE, Compare, Effort, likely, persons
@@ -115,7 +115,7 @@ class Matcher:
         if keys:
             return self._by_keys(case, keys, codes)
         if question.mode is Mode.WIDE and asked.family.joined and asked.first:
-            return _Look(case.index.select(_by_name_only(question), self._candidate_limit))
+            return _Look(case.index.select(filtering.by_name_only(question), self._candidate_limit))
         return _Look(EMPTY)
 
     def _by_keys(self, case: _Case, keys: list[str], codes: tuple[blocking.Codes, blocking.Codes]) -> _Look:
@@ -143,18 +143,19 @@ class Matcher:
         """
         if fuzzy.impossible(case.asked) or not fuzzy.holds_placeholder(case.question, case.asked):
             return EMPTY
-        return case.index.select(_by_name_and_birth(case.question), self._candidate_limit)
+        return case.index.select(filtering.by_name_and_birth(case.question), self._candidate_limit)
 
     def _filter(self, question: Question, index: IndexReader, frequencies: Frequencies, prior: float) -> Answer:
         plan = filtering.plan(question, self.rules)
         if question.exact_only and plan.wildcards:
             return Answer((), 0, prior=prior)
+        case = _Case(question, plan.asked, index, frequencies, prior, unknown(plan.asked, frequencies))
         found = index.select(question, question.limit + 1)
         total = len(found.numbers)
         score = fuzzy.filter_score(plan)
-        scored = self._score(plan.asked, persons(found), prior, frequencies)
+        scored = self._scorer.score(plan.asked, persons(found), prior, case.unknown)
         ranked = sorted(scored, key=lambda item: item.person.nhs_number)
-        return self._answer(question, [(score, item) for item in ranked], found, prior, total=total)
+        return self._answer(case, [(score, item) for item in ranked], found, total=total)
 
     def _fuzzy(self, case: _Case, look: _Look, same: CandidateSet) -> Answer:
         """``look``: candidates by keys; ``same``: those who are the same by name and birth date."""
@@ -171,7 +172,7 @@ class Matcher:
         if case.question.exact_only:
             scored = [pair for pair in scored if pair[0] >= 1.0]
         scored.sort(key=lambda pair: (-pair[0], pair[1].person.nhs_number))
-        return self._answer(case.question, scored, _joined(look.found, same), case.prior)
+        return self._answer(case, scored, _joined(look.found, same))
 
     def _wide(self, case: _Case, look: _Look, same: CandidateSet) -> Answer:
         sheet = self._scorer.sheet(case.asked, case.prior, case.unknown)
@@ -181,7 +182,7 @@ class Matcher:
             more, counters = self._second_look(case, found)
             scored += sheet.score(more)
             found = replace(found, counters={**found.counters, **counters})
-        return self._answer(case.question, self._kept(scored, frozenset(same.numbers)), found, case.prior)
+        return self._answer(case, self._kept(scored, frozenset(same.numbers)), found)
 
     def _doubtful(self, asked: Asked, scored: Sequence[Scored]) -> bool:
         """Whether none of those found is likely meant, and there is a name to look for once more."""
@@ -223,22 +224,24 @@ class Matcher:
             )
         ]
 
-    def _score(self, asked: Asked, found: Sequence[Person], prior: float, frequencies: Frequencies) -> list[Scored]:
-        return self._scorer.score(asked, found, prior, unknown(asked, frequencies))
+    def _sole(self, case: _Case, item: Scored) -> bool:
+        """Whether nobody else in the index bears the name; where too many share its sounds to look, somebody does."""
+        names = namesakes.full_names(case.asked, item.person)
+        weighed = weigh(namesakes.keys(names), case.frequencies, self._key_cap)
+        if weighed.over_cap or not weighed.keys:
+            return False
+        found = case.index.candidates(KeyQuery(weighed.keys, case.question.asks_location, namesakes.MOST))
+        return not found.truncated and not namesakes.borne(names, item.person, persons(found))
 
     def _answer(
-        self,
-        question: Question,
-        scored: Sequence[tuple[float, Scored]],
-        found: CandidateSet,
-        prior: float,
-        *,
-        total: int | None = None,
+        self, case: _Case, scored: Sequence[tuple[float, Scored]], found: CandidateSet, *, total: int | None = None
     ) -> Answer:
+        limit = case.question.limit
         total = len(scored) if total is None else total
         by_weight = sorted((item for _, item in scored), key=lambda item: (-item.weight, item.person.nhs_number))
         numbers = [item.person.nhs_number for item in by_weight]
-        grade_of = dict(zip(numbers, grades(by_weight, self.weights.grades), strict=True))
+        given = grades(by_weight, self.weights.grades, lambda item: self._sole(case, item))
+        grade_of = dict(zip(numbers, given, strict=True))
         chance_of = dict(zip(numbers, posteriors([item.weight for item in by_weight]), strict=True))
         matches = tuple(
             Match(
@@ -249,9 +252,9 @@ class Matcher:
                 grade=grade_of[item.person.nhs_number],
                 evidence=item.evidence,
             )
-            for score, item in scored[: question.limit]
+            for score, item in scored[:limit]
         )
-        return Answer(matches, total, total > question.limit, found.truncated, prior, dict(found.counters))
+        return Answer(matches, total, total > limit, found.truncated, case.prior, dict(found.counters))
 
 
 def unknown(asked: Asked, frequencies: Frequencies) -> Unknown:
@@ -279,26 +282,3 @@ def _joined(found: CandidateSet, same: CandidateSet) -> CandidateSet:
         return found
     numbers = tuple(dict.fromkeys((*found.numbers, *same.numbers)))
     return CandidateSet(numbers, (), found.truncated or same.truncated, found.counters)
-
-
-def _by_name_only(question: Question) -> Question:
-    """The whole name, exactly, when nothing narrower was asked."""
-    return Question(
-        mode=Mode.FILTER,
-        family=question.family,
-        given=question.given[:1],
-        history=True,
-        located=question.asks_location,
-    )
-
-
-def _by_name_and_birth(question: Question) -> Question:
-    """The names and the birth date, exactly, over history."""
-    return Question(
-        mode=Mode.FILTER,
-        family=question.family,
-        given=question.given,
-        birth=question.birth,
-        history=True,
-        located=question.asks_location,
-    )

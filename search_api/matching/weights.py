@@ -62,7 +62,8 @@ class GradeRule:
     ``exact``: levels that are no slip, and ``most_slips``: how many comparisons may reach another one.
     ``corroborates``: levels of something else than name and birth date that agree; where none does, ``alone`` bits
     of evidence are asked for and ``alone_odds`` bits of evidence and prior together, by what place and contacts say
-    (``near``, ``against``, ``silent``); a file of an earlier release asks for no such odds.
+    (``near``, ``against``, ``silent``); a file of an earlier release asks for no such odds. ``sole_odds`` are enough
+    where nobody else who is held bears the name; without them that is not looked at.
     ``unnamed_evidence``: what a wide search asks of whoever agrees in no name.
     ``settled``: a wide search looks a second time when nobody found first is so probable.
     """
@@ -71,6 +72,7 @@ class GradeRule:
     certain_evidence: float
     certain_alone: float
     certain_alone_odds: dict[str, float]
+    certain_sole_odds: dict[str, float]
     certain_gap: float
     needs: frozenset[str]
     never: dict[str, frozenset[str]]
@@ -154,7 +156,8 @@ def _grades(raw: dict[str, Any]) -> GradeRule:
         certain_posterior=float(raw["certain_posterior"]),
         certain_evidence=float(raw["certain_evidence_bits"]),
         certain_alone=float(raw["certain_evidence_alone_bits"]),
-        certain_alone_odds={place: float(bits) for place, bits in raw.get("certain_alone_odds_bits", {}).items()},
+        certain_alone_odds=_bits(raw, "certain_alone_odds_bits"),
+        certain_sole_odds=_bits(raw, "certain_sole_odds_bits"),
         certain_gap=float(raw["certain_gap_bits"]),
         needs=frozenset(raw["certain_needs"]),
         never={name: frozenset(levels) for name, levels in raw["certain_never_with"].items()},
@@ -168,6 +171,11 @@ def _grades(raw: dict[str, Any]) -> GradeRule:
         unnamed_evidence=float(raw["wide_unnamed_evidence_bits"]),
         settled=float(raw["settled_posterior"]),
     )
+
+
+def _bits(raw: dict[str, Any], name: str) -> dict[str, float]:
+    """Bits by name; none where the file is of a release that did not have them."""
+    return {key: float(bits) for key, bits in raw.get(name, {}).items()}
 
 
 def shipped_text() -> str:

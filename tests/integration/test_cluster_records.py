@@ -61,8 +61,12 @@ class Records:
     @contextmanager
     def connection(self, manifest: GenerationManifest) -> Iterator[db.Connection]:
         """A replica as a builder has it: a copy that may be written to, with other files in reach."""
-        copy = self.home.folder / f"copy-{manifest.generation}.duckdb"
-        copy.write_bytes(self.replica(manifest).read_bytes())
+        folder = self.home.folder / f"copy-{manifest.generation}"
+        folder.mkdir(exist_ok=True)
+        for path in self.replica(manifest).parent.iterdir():
+            if path.is_file():
+                (folder / path.name).write_bytes(path.read_bytes())
+        copy = folder / REPLICA_NAME
         with db.builder(copy, db.Limits(0.5, 1, self.home.folder / "spill")) as connection:
             yield connection
 

@@ -105,7 +105,7 @@ def test_nobody_is_certain_without_what_certainty_needs(held: tuple[Evidence, ..
 @given(strong(), st.floats(0, 20))
 def test_a_runner_up_who_comes_closer_never_makes_the_first_certain(held: tuple[Evidence, ...], behind: float) -> None:
     first = scored((*held, place("exact")))
-    near, far = (replace(scored(held, number=2), weight=first.weight - gap) for gap in (behind, behind + 5))
+    near, far = (scored(held, number=2)._replace(weight=first.weight - gap) for gap in (behind, behind + 5))
     if grades([first, near], RULE)[0] is Grade.CERTAIN:
         assert grades([first, far], RULE)[0] is Grade.CERTAIN
 

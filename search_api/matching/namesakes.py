@@ -1,0 +1,45 @@
+"""Whether somebody else in the index bears the name of a candidate.
+
+Belongs here: which names count, the keys that find who bears them, and whether anybody does. Does not belong here:
+when it is asked and what it changes (``grading.py``), searching (``matcher.py``).
+
+Name, sex and birth date alone speak for a candidate the less, the more people bear the name, and how many do is
+known: they are in the index. Shares of names multiplied do not tell, for names are not drawn apart: communities and
+families have their own (docs/weights.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from search_api.matching.asked import Asked
+from search_api.matching.person import Person
+from search_api.matching.phonetics import code
+
+# Most people of the sounds of a name who are looked at; where there are more, the name is taken as shared.
+MOST = 30
+FullName = tuple[str, str]
+
+
+def full_names(asked: Asked, person: Person) -> frozenset[FullName]:
+    """Family name and first given name: as asked, and each that the candidate has or had. Either may be the slip."""
+    own = {(asked.family.joined, asked.first)} if asked.family.joined and asked.first else set()
+    return frozenset(own | set(_held(person)))
+
+
+def keys(names: Iterable[FullName]) -> list[str]:
+    """Blocking keys of the sounds of both names (``blocking.py``), each once."""
+    sounds = (sorted((code(family), code(given))) for family, given in names)
+    return list(dict.fromkeys(f"n{one}{two}" for one, two in sounds))
+
+
+def borne(names: frozenset[FullName], person: Person, others: Iterable[Person]) -> bool:
+    """Whether anybody but the candidate has or had one of the names."""
+    return any(not names.isdisjoint(_held(other)) for other in others if other.nhs_number != person.nhs_number)
+
+
+def _held(person: Person) -> Iterator[FullName]:
+    for name in person.names:
+        family, given = name.family.replace(" ", ""), name.given[0].split(" ")[0] if name.given else ""
+        if family and given:
+            yield family, given
