@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Protocol
 
@@ -66,22 +66,44 @@ def persons(found: CandidateSet) -> list[Person]:
     return [unpack(number, payload) for number, payload in zip(found.numbers, found.payloads, strict=True)]
 
 
-def likely(found: CandidateSet, promise: Promise, compare: Compare, effort: Effort, *, near: bool) -> list[Scored]:
-    """The candidates compared, best promise first, as far as ``effort`` goes. ``near``: whoever may be near in both
-    names is compared before others, and whatever the odds."""
+@dataclass(frozen=True)
+class Look:
+    """Candidates, and what they promise where their keys tell."""
+
+    found: CandidateSet
+    promise: Callable[[], Promise] | None = None
+
+    def compared(self, compare: Compare, effort: Effort, *, near: bool = False) -> tuple[list[Scored], CandidateSet]:
+        """Those of them worth comparing, compared; a few are compared whatever they promise. And the candidates,
+        with how many that was and whether the limit cut it. ``near``: as in ``likely``."""
+        found = self.found
+        if self.promise is None or len(found.numbers) <= WHOLE:
+            scored, cut = compare(persons(found)), False
+        else:
+            scored, cut = likely(found, self.promise(), compare, effort, near=near)
+        counters = {**found.counters, "compared": len(scored)}
+        return scored, replace(found, truncated=found.truncated or cut, counters=counters)
+
+
+def likely(
+    found: CandidateSet, promise: Promise, compare: Compare, effort: Effort, *, near: bool
+) -> tuple[list[Scored], bool]:
+    """The candidates compared, best promise first, as far as ``effort`` goes, and whether its limit cut it.
+    ``near``: whoever may be near in both names is compared before others, and whatever the odds."""
     odds = [promise[worth] for worth in found.worths]
     order, owed = _order(found.worths, odds, promise if near else None)
     # Of each place, the odds of all from there on.
     left = list(accumulate([odds[at] for at in reversed(order)]))[::-1]
     scored: list[Scored] = []
     whole, at = 1.0, 0
-    most = min(effort.most_compared, len(order))
-    while at < most and (at < owed or left[at] > effort.unseen_odds * whole):
+    while at < len(order) and (at < owed or left[at] > effort.unseen_odds * whole):
+        if at >= effort.most_compared:
+            return scored, True
         more = compare([unpack(found.numbers[each], found.payloads[each]) for each in order[at : at + STEP]])
         whole += math.fsum([2.0 ** min(item.weight, 1000.0) for item in more])
         scored += more
         at += STEP
-    return scored
+    return scored, False
 
 
 def _order(worths: Sequence[int], odds: Sequence[float], near: Promise | None) -> tuple[list[int], int]:
