@@ -20,6 +20,8 @@ from search_api.matching.scoring import Scored
 
 # Sets of no more are compared whole: there is little to save. Of larger ones so many at a time.
 WHOLE, STEP = 12, 4
+# Whoever has the same keys as somebody whose chance is so great is compared as well.
+ALIKE = 0.005
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,20 @@ def likely(
     # Of each place, the odds of all from there on.
     left = list(accumulate([odds[at] for at in reversed(order)]))[::-1]
     scored: list[Scored] = []
-    whole, at = 1.0, 0
-    while at < len(order) and (at < owed or left[at] > effort.unseen_odds * whole):
+    # The greatest odds of those compared who have the very same keys as the next: whatever was expected of these,
+    # the next are as likely (namesakes of one day).
+    whole, alike, at = 1.0, 0.0, 0
+    while at < len(order) and (at < owed or left[at] > effort.unseen_odds * whole or alike > ALIKE * whole):
         if at >= effort.most_compared:
             return scored, True
-        more = compare([unpack(found.numbers[each], found.payloads[each]) for each in order[at : at + STEP]])
-        whole += math.fsum([2.0 ** min(item.weight, 1000.0) for item in more])
+        step = order[at : at + STEP]
+        more = compare([unpack(found.numbers[each], found.payloads[each]) for each in step])
+        reached = {item.person.nhs_number: 2.0 ** min(item.weight, 1000.0) for item in more}
+        whole += math.fsum(reached.values())
         scored += more
+        worth = found.worths[order[at + STEP]] if at + STEP < len(order) else -1
+        same = [reached.get(found.numbers[each], 0.0) for each in step if found.worths[each] == worth]
+        alike = max(same, default=0.0) if found.worths[step[0]] != worth else max(alike, *same)
         at += STEP
     return scored, False
 
@@ -110,7 +119,7 @@ def _order(worths: Sequence[int], odds: Sequence[float], near: Promise | None) -
     """Places by promise, and how many of them must be compared: those near."""
     places = range(len(worths))
     if near is None:
-        return sorted(places, key=odds.__getitem__, reverse=True), 0
+        return sorted(places, key=list(zip(odds, worths, strict=True)).__getitem__, reverse=True), 0
     owed = {worth: near.near(worth) for worth in set(worths)}
-    keys = [(not owed[worth], -each) for worth, each in zip(worths, odds, strict=True)]
+    keys = [(not owed[worth], -each, -worth) for worth, each in zip(worths, odds, strict=True)]
     return sorted(places, key=keys.__getitem__), sum([owed[worth] for worth in worths])
