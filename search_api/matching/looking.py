@@ -7,8 +7,9 @@ comparison (``scoring.py``), who is an answer (``matcher.py``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from search_api.matching.scoring import Scored
 
 # Sets of no more are compared whole: there is little to save. Of larger ones so many at a time.
 WHOLE, STEP = 12, 4
+# Whoever has the same keys as somebody whose chance is so great is compared as well.
+ALIKE = 0.005
 
 
 @dataclass(frozen=True)
@@ -65,41 +68,58 @@ def persons(found: CandidateSet) -> list[Person]:
     return [unpack(number, payload) for number, payload in zip(found.numbers, found.payloads, strict=True)]
 
 
-def likely(found: CandidateSet, promise: Promise, compare: Compare, effort: Effort, *, near: bool) -> list[Scored]:
-    """The candidates compared, best promise first, as far as ``effort`` goes. ``near``: whoever may be near in both
-    names is compared before others, and whatever the odds."""
+@dataclass(frozen=True)
+class Look:
+    """Candidates, and what they promise where their keys tell."""
+
+    found: CandidateSet
+    promise: Callable[[], Promise] | None = None
+
+    def compared(self, compare: Compare, effort: Effort, *, near: bool = False) -> tuple[list[Scored], CandidateSet]:
+        """Those of them worth comparing, compared; a few are compared whatever they promise. And the candidates,
+        with how many that was and whether the limit cut it. ``near``: as in ``likely``."""
+        found = self.found
+        if self.promise is None or len(found.numbers) <= WHOLE:
+            scored, cut = compare(persons(found)), False
+        else:
+            scored, cut = likely(found, self.promise(), compare, effort, near=near)
+        counters = {**found.counters, "compared": len(scored)}
+        return scored, replace(found, truncated=found.truncated or cut, counters=counters)
+
+
+def likely(
+    found: CandidateSet, promise: Promise, compare: Compare, effort: Effort, *, near: bool
+) -> tuple[list[Scored], bool]:
+    """The candidates compared, best promise first, as far as ``effort`` goes, and whether its limit cut it.
+    ``near``: whoever may be near in both names is compared before others, and whatever the odds."""
     odds = [promise[worth] for worth in found.worths]
     order, owed = _order(found.worths, odds, promise if near else None)
     # Of each place, the odds of all from there on.
     left = list(accumulate([odds[at] for at in reversed(order)]))[::-1]
     scored: list[Scored] = []
-    whole, at = 1.0, 0
-    most = min(effort.most_compared, len(order))
-    meant: dict[int, float] = {}
-    while at < most and (
-        at < owed
-        or left[at] > effort.unseen_odds * whole
-        # Who has the very keys of somebody likely meant is as likely meant, whatever they promised.
-        or meant.get(found.worths[order[at]], 0.0) > effort.unseen_odds * whole
-    ):
-        chosen = order[at : at + STEP]
-        more = compare([unpack(found.numbers[each], found.payloads[each]) for each in chosen])
-        worth_of = {found.numbers[each]: found.worths[each] for each in chosen}
-        for item in more:
-            weight, worth = 2.0 ** min(item.weight, 1000.0), worth_of[item.person.nhs_number]
-            whole += weight
-            meant[worth] = max(meant.get(worth, 0.0), weight)
+    # The greatest odds of those compared who have the very same keys as the next: whatever was expected of these,
+    # the next are as likely (namesakes of one day).
+    whole, alike, at = 1.0, 0.0, 0
+    while at < len(order) and (at < owed or left[at] > effort.unseen_odds * whole or alike > ALIKE * whole):
+        if at >= effort.most_compared:
+            return scored, True
+        step = order[at : at + STEP]
+        more = compare([unpack(found.numbers[each], found.payloads[each]) for each in step])
+        reached = {item.person.nhs_number: 2.0 ** min(item.weight, 1000.0) for item in more}
+        whole += math.fsum(reached.values())
         scored += more
+        worth = found.worths[order[at + STEP]] if at + STEP < len(order) else -1
+        same = [reached.get(found.numbers[each], 0.0) for each in step if found.worths[each] == worth]
+        alike = max(same, default=0.0) if found.worths[step[0]] != worth else max(alike, *same)
         at += STEP
-    return scored
+    return scored, False
 
 
 def _order(worths: Sequence[int], odds: Sequence[float], near: Promise | None) -> tuple[list[int], int]:
     """Places by promise, and how many of them must be compared: those near."""
     places = range(len(worths))
     if near is None:
-        # Those with the very same keys stand together.
-        return sorted(places, key=lambda at: (-odds[at], worths[at])), 0
+        return sorted(places, key=list(zip(odds, worths, strict=True)).__getitem__, reverse=True), 0
     owed = {worth: near.near(worth) for worth in set(worths)}
-    keys = [(not owed[worth], -each) for worth, each in zip(worths, odds, strict=True)]
+    keys = [(not owed[worth], -each, -worth) for worth, each in zip(worths, odds, strict=True)]
     return sorted(places, key=keys.__getitem__), sum([owed[worth] for worth in worths])

@@ -6,7 +6,7 @@ filtering, fuzzy, scoring, grading), engines, HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from search_api.index.frequencies import Frequencies
@@ -14,7 +14,7 @@ from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
 from search_api.matching import blocking, filtering, fuzzy, namesakes, widening
 from search_api.matching.asked import Asked, ask
 from search_api.matching.grading import grades, posteriors
-from search_api.matching.looking import WHOLE, Compare, Effort, likely, persons
+from search_api.matching.looking import WHOLE, Compare, Effort, Look, persons
 from search_api.matching.person import Person, unpack
 from search_api.matching.promise import Promise, Shares, shares, signed, signs
 from search_api.matching.questions import Answer, Match, Mode, Question
@@ -38,20 +38,6 @@ class _Case:
     frequencies: Frequencies
     prior: float
     unknown: Unknown
-
-
-@dataclass(frozen=True)
-class _Look:
-    """Candidates, and what they promise where their keys tell."""
-
-    found: CandidateSet
-    promise: Callable[[], Promise] | None = None
-
-    def compared(self, compare: Compare, effort: Effort, *, near: bool = False) -> list[Scored]:
-        """Those of them worth comparing, compared; a few are compared whatever they promise."""
-        if self.promise is None or len(self.found.numbers) <= WHOLE:
-            return compare(persons(self.found))
-        return likely(self.found, self.promise(), compare, effort, near=near)
 
 
 class Matcher:
@@ -106,22 +92,22 @@ class Matcher:
         """Bits before any evidence, by the people indexed or, where they are more, those the names were counted of."""
         return self.weights.prior(max(index.count(), frequencies.population))
 
-    def _look(self, case: _Case) -> _Look:
+    def _look(self, case: _Case) -> Look:
         question, asked = case.question, case.asked
         if question.mode is Mode.FUZZY and fuzzy.impossible(asked):
-            return _Look(EMPTY)
+            return Look(EMPTY)
         codes = blocking.codes_of(asked, case.frequencies)
         keys = blocking.keys(asked, question.mode, case.frequencies, codes)
         if keys:
             return self._by_keys(case, keys, codes)
         if question.mode is Mode.WIDE and asked.family.joined and asked.first:
-            return _Look(case.index.select(filtering.by_name_only(question), self._candidate_limit))
-        return _Look(EMPTY)
+            return Look(case.index.select(filtering.by_name_only(question), self._candidate_limit))
+        return Look(EMPTY)
 
-    def _by_keys(self, case: _Case, keys: list[str], codes: tuple[blocking.Codes, blocking.Codes]) -> _Look:
+    def _by_keys(self, case: _Case, keys: list[str], codes: tuple[blocking.Codes, blocking.Codes]) -> Look:
         weighed = weigh(keys, case.frequencies, self._key_cap)
         if not weighed.keys:
-            return _Look(CandidateSet((), (), bool(weighed.over_cap), weighed.counters))
+            return Look(CandidateSet((), (), bool(weighed.over_cap), weighed.counters))
         several = expected(weighed.keys, case.frequencies.population) > WHOLE
         marks = signs(case.asked, *codes) if several else None
         asked = signed(weighed.keys, marks) if marks else weighed.keys
@@ -129,8 +115,8 @@ class Matcher:
         truncated = found.truncated or bool(weighed.over_cap)
         found = replace(found, truncated=truncated, counters={**weighed.counters, **found.counters})
         if marks is None:
-            return _Look(found)
-        return _Look(found, lambda: Promise(case.asked, marks, weighed, self._shares(case, codes)))
+            return Look(found)
+        return Look(found, lambda: Promise(case.asked, marks, weighed, self._shares(case, codes)))
 
     def _shares(self, case: _Case, codes: tuple[blocking.Codes, blocking.Codes]) -> Shares:
         rare = bool(case.unknown.family), bool(case.unknown.given)
@@ -157,7 +143,7 @@ class Matcher:
         ranked = sorted(scored, key=lambda item: item.person.nhs_number)
         return self._answer(case, [(score, item) for item in ranked], found, total=total)
 
-    def _fuzzy(self, case: _Case, look: _Look, same: CandidateSet) -> Answer:
+    def _fuzzy(self, case: _Case, look: Look, same: CandidateSet) -> Answer:
         """``look``: candidates by keys; ``same``: those who are the same by name and birth date."""
         asked, rules = case.asked, self.rules
         sheet = self._scorer.sheet(asked, case.prior, case.unknown)
@@ -165,19 +151,20 @@ class Matcher:
         def compare(found: Sequence[Person]) -> list[Scored]:
             return sheet.score([person for person in found if fuzzy.hard_filters(asked, person, rules)])
 
-        compared = _with_same(look.compared(compare, self._effort, near=True), same, compare)
+        seen, found = look.compared(compare, self._effort, near=True)
+        compared = _with_same(seen, same, compare)
         always = frozenset(same.numbers)
         near = [item for item in compared if item.person.nhs_number in always or fuzzy.found(asked, item, rules)]
         scored = [(fuzzy.fuzzy_score(asked, item, rules), item) for item in near]
         if case.question.exact_only:
             scored = [pair for pair in scored if pair[0] >= 1.0]
         scored.sort(key=lambda pair: (-pair[0], pair[1].person.nhs_number))
-        return self._answer(case, scored, _joined(look.found, same))
+        return self._answer(case, scored, _joined(found, same))
 
-    def _wide(self, case: _Case, look: _Look, same: CandidateSet) -> Answer:
+    def _wide(self, case: _Case, look: Look, same: CandidateSet) -> Answer:
         sheet = self._scorer.sheet(case.asked, case.prior, case.unknown)
-        scored = _with_same(look.compared(sheet.score, self._effort), same, sheet.score)
-        found = _joined(look.found, same)
+        seen, found = look.compared(sheet.score, self._effort)
+        scored, found = _with_same(seen, same, sheet.score), _joined(found, same)
         if self._doubtful(case.asked, scored):
             more, counters = self._second_look(case, found)
             scored += sheet.score(more)
