@@ -377,24 +377,30 @@ ALONE = {"family": ("exact", 14.0), "given": ("exact", 9.0), "birth_date": ("exa
 
 
 @pytest.mark.parametrize(
-    ("place", "margin", "grade"),
+    ("place", "margin", "sole", "grade"),
     [
-        (None, 14.5, Grade.CERTAIN),
-        (None, 13.5, Grade.PROBABLE),
-        (("other", -2.6), 16.0, Grade.CERTAIN),
-        (("other", -2.6), 15.0, Grade.PROBABLE),
-        (("same_outcode", 6.4), 16.0 + 6.4, Grade.CERTAIN),
-        (("same_outcode", 6.4), 15.0 + 6.4, Grade.PROBABLE),
-        (("exact", 15.1), 11.5, Grade.CERTAIN),
+        (None, 15.5, False, Grade.CERTAIN),
+        (None, 14.5, False, Grade.PROBABLE),
+        (None, 12.5, True, Grade.CERTAIN),
+        (None, 11.5, True, Grade.PROBABLE),
+        (("other", -2.6), 16.5, False, Grade.CERTAIN),
+        (("other", -2.6), 15.5, False, Grade.PROBABLE),
+        (("other", -2.6), 13.5, True, Grade.CERTAIN),
+        (("other", -2.6), 12.5, True, Grade.PROBABLE),
+        (("same_outcode", 6.4), 16.5 + 6.4, False, Grade.CERTAIN),
+        (("same_outcode", 6.4), 15.5 + 6.4, False, Grade.PROBABLE),
+        (("same_outcode", 6.4), 13.5 + 6.4, True, Grade.CERTAIN),
+        (("same_outcode", 6.4), 12.5 + 6.4, True, Grade.PROBABLE),
+        (("exact", 15.1), 11.5, False, Grade.CERTAIN),
     ],
 )
 def test_how_much_is_asked_depends_on_what_the_place_says(
-    place: tuple[str, float] | None, margin: float, grade: Grade
+    place: tuple[str, float] | None, margin: float, sole: bool, grade: Grade
 ) -> None:
-    """``margin``: bits of evidence and prior together."""
+    """``margin``: bits of evidence and prior together; ``sole``: nobody else bears the name."""
     evidence = [Evidence(name, *reached) for name, reached in (ALONE | ({"postcode": place} if place else {})).items()]
     someone = Person(1, 0, "", 0, (), (), (), (), (), "")
-    assert grades([Scored(someone, tuple(evidence), margin)], shipped().grades)[0] is grade
+    assert grades([Scored(someone, tuple(evidence), margin)], shipped().grades, lambda _: sole)[0] is grade
 
 
 @pytest.mark.parametrize(
