@@ -10,6 +10,7 @@ files of the index have been read once, and other questions have been asked befo
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import random
@@ -119,6 +120,9 @@ def _asker(settings: Settings, generation: Generation) -> Callable[[Question], o
     matcher = Matcher(candidate_limit=settings.candidate_limit, key_cap=settings.key_cap, effort=Effort.of(settings))
     counts = generation.frequencies
     _ = counts.family_spelling, counts.given_spelling
+    # As serve.py does: what was made at the start is not looked through for garbage again and again.
+    gc.collect()
+    gc.freeze()
     return lambda question: matcher.answer(question, generation.index, counts)
 
 
