@@ -152,7 +152,7 @@ def _document(kind: str, row: tuple[Any, ...], older: set[int]) -> Document:
 
 
 def _install(connection: db.Connection) -> None:
-    """A base has the dictionaries that its branch has, or none."""
+    """What the base's rows speak of is in files that its branch has taken over."""
     for feed in (PDS_PATIENT, SCR_SUMMARY):
         packed.install(connection, feed.name)
 

@@ -6,6 +6,7 @@ one person and waiting ones, through both readers, on one shard and on three.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -61,13 +62,9 @@ class Records:
     @contextmanager
     def connection(self, manifest: GenerationManifest) -> Iterator[db.Connection]:
         """A replica as a builder has it: a copy that may be written to, with other files in reach."""
-        folder = self.home.folder / f"copy-{manifest.generation}"
-        folder.mkdir(exist_ok=True)
-        for path in self.replica(manifest).parent.iterdir():
-            if path.is_file():
-                (folder / path.name).write_bytes(path.read_bytes())
-        copy = folder / REPLICA_NAME
-        with db.builder(copy, db.Limits(0.5, 1, self.home.folder / "spill")) as connection:
+        copied = self.home.folder / f"copy-{manifest.generation}"
+        shutil.copytree(self.replica(manifest).parent, copied, dirs_exist_ok=True)
+        with db.builder(copied / REPLICA_NAME, db.Limits(0.5, 1, self.home.folder / "spill")) as connection:
             yield connection
 
     def write(self, manifest: GenerationManifest, build: str) -> RecordsState:
