@@ -14,8 +14,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from schemas.errors import PassingFault, PermanentFault
 from search_api import deadline, logging
@@ -25,7 +25,6 @@ from search_api.ops.metrics import Metrics
 from search_api.settings import Settings
 
 T = TypeVar("T")
-_Job = tuple[Callable[[], Any], float, Callable[[Any], None], Callable[[BaseException], None]]
 
 RETRY_AFTER = 1
 # Of the budget; so that the reason why another machine did not answer in time still reaches the caller.
@@ -36,14 +35,11 @@ class Worker:
     """Runs functions in threads. At most ``worker_threads`` run and ``queue_limit`` wait."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._most_threads = settings.read_threads
+        self._pool = ThreadPoolExecutor(settings.read_threads, thread_name_prefix="ncrs-read")
         self._most = settings.read_threads + settings.queue_limit
         self._metrics = metrics
         self._counting = threading.Lock()
         self._waiting = 0
-        self._closed = False
         self.budget = settings.search_deadline_ms / 1000
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -63,15 +59,13 @@ class Worker:
     def begin(self, work: Callable[[], T], keep: Callable[[T], None], fail: Callable[[BaseException], None]) -> None:
         """Have ``work`` done in a thread, which then calls ``keep`` or ``fail``. Raises SERVICE_UNAVAILABLE when shed."""
         with self._counting:
-            shed = self._closed or self._waiting >= self._most
+            shed = self._waiting >= self._most
             self._waiting += not shed
-            if len(self._threads) < min(self._waiting, self._most_threads):
-                self._start_thread()
         if shed:
             self._metrics.shed.inc()
             logging.event("API012", "warning")
             raise service_unavailable(RETRY_AFTER)
-        self._jobs.put((work, time.monotonic() + self.budget, keep, fail))
+        self._pool.submit(self._do, work, time.monotonic() + self.budget, keep, fail)
 
     def overdue(self) -> SpineError:
         """What is said when time has run out; counted and logged."""
@@ -83,18 +77,8 @@ class Worker:
         if not promise.future.done():
             promise.future.set_exception(self.overdue())
 
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._do_all, name=f"ncrs-read_{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _do_all(self) -> None:
-        while job := self._jobs.get():
-            self._do(*job)
-            del job  # a thread that waits must not keep what it did last
-
     def _do(
-        self, work: Callable[[], Any], until: float, keep: Callable[[Any], None], fail: Callable[[BaseException], None]
+        self, work: Callable[[], T], until: float, keep: Callable[[T], None], fail: Callable[[BaseException], None]
     ) -> None:
         try:
             result = _contained(work, until, self.budget)
@@ -110,13 +94,8 @@ class Worker:
             self._waiting -= 1
 
     def close(self) -> None:
-        """Ends when running work has ended, and what waits; nothing new is taken."""
-        with self._counting:
-            self._closed = True
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            thread.join()
+        """Ends when running work has ended; nothing new is taken."""
+        self._pool.shutdown(wait=True)
 
 
 def _contained(work: Callable[[], T], until: float, budget: float) -> T:
