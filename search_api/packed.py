@@ -22,7 +22,6 @@ from duckdb.func import PythonUDFType
 
 from search_api import db
 from search_api.record_files import (
-    DamagedRecord,
     RecordFiles,
     RecordWriter,
     Texts,
@@ -31,7 +30,6 @@ from search_api.record_files import (
     file_path,
 )
 
-PackingError = DamagedRecord
 _T = TypeVar("_T")
 
 

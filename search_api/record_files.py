@@ -24,6 +24,8 @@ from pathlib import Path
 
 import zstandard
 
+from search_api.packing import Packing
+
 FOLDER = "records"
 SUFFIX = ".records"
 SLOT_BITS, OFFSET_BITS, FILE_BITS = 4, 43, 12
@@ -35,35 +37,11 @@ LEVEL = 1
 _MAGIC = b"NCRSREC1"
 _LENGTH = 4
 _GUESS = 4_096
-# Neither the four bytes that say "Zstandard" nor the dictionary's number: every block would repeat them. The checksum stays.
-_FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS
-_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(
-    LEVEL, format=_FORMAT, write_content_size=True, write_checksum=True, write_dict_id=False
-)
 _MODE = 0o600
 
 
 class DamagedRecord(Exception):
     """There is no record at a place: the file is missing, cut short or damaged. The text quotes no value."""
-
-
-class Packing:
-    """How the blocks of one file are packed. What it makes is for one thread each."""
-
-    def __init__(self, dictionary: bytes = b"") -> None:
-        self._dictionary = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
-        self._ready = False
-
-    def packer(self) -> Callable[[bytes], bytes]:
-        """What packs one block. The dictionary is made ready once: again would take it from under another thread."""
-        if self._dictionary is not None and not self._ready:
-            self._dictionary.precompute_compress(compression_params=_PARAMETERS)
-            self._ready = True
-        return zstandard.ZstdCompressor(dict_data=self._dictionary, compression_params=_PARAMETERS).compress
-
-    def unpacker(self) -> Callable[[bytes], bytes]:
-        """What unpacks one block; it raises ZstdError for damaged bytes."""
-        return zstandard.ZstdDecompressor(dict_data=self._dictionary, format=_FORMAT).decompress
 
 
 def file_path(folder: Path, feed: str, number: int) -> Path:
@@ -121,7 +99,7 @@ class RecordWriter:
             raise ValueError(f"The feed {feed} has {self.number - 1} files of records, as many as there may be.")
         self._path = file_path(folder, feed, self.number)
         self._dictionary = dictionary
-        self._packing = Packing(dictionary)
+        self._packing = Packing(dictionary, LEVEL)
         self._descriptor: int | None = None
         self._end = 0
         self._lock = threading.Lock()
@@ -197,7 +175,7 @@ class RecordFiles:
         with self._lock:
             if number not in self._files:
                 path = file_path(self._folder, self._feed, number)
-                self._packings[number] = Packing(dictionary_of(path))
+                self._packings[number] = Packing(dictionary_of(path), LEVEL)
                 self._files[number] = _opened(path)
             return self._files[number], self._packings[number]
 

@@ -27,6 +27,7 @@ from typing import overload
 import zstandard
 
 from schemas.errors import GenerationError
+from search_api.packing import Packing
 
 SUFFIX = ".payloads"
 FILE_BITS, ORDINAL_BITS = 20, 40
@@ -38,10 +39,6 @@ LEAST_SAMPLES, MOST_SAMPLES = 4_000, 10_000
 _MAGIC = b"NCRSPAY1"
 _HEAD, _TAIL, _OFFSETS = struct.Struct("<8sI"), struct.Struct("<Q"), struct.Struct("<QQ")
 _NAME = re.compile(rf"([0-9]{{5}}){re.escape(SUFFIX)}")
-_FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS
-_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(
-    LEVEL, format=_FORMAT, write_content_size=True, write_checksum=True, write_dict_id=False
-)
 Unpack = Callable[[bytes], bytes]
 
 
@@ -120,9 +117,7 @@ class PayloadWriter:
             self._dictionary = made.as_bytes()
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._append(_HEAD.pack(_MAGIC, len(self._dictionary)) + self._dictionary)
-        self._pack = zstandard.ZstdCompressor(
-            dict_data=_made(self._dictionary), compression_params=_PARAMETERS
-        ).compress
+        self._pack = Packing(self._dictionary, LEVEL).packer()
         return self._pack
 
     def _append(self, content: bytes, *, counted: bool = False) -> None:
@@ -207,7 +202,7 @@ class _File:
         self._table = len(self._held) - _TAIL.size - 8 * (self._blocks + 1)
         if magic != _MAGIC or self._table < _HEAD.size + size:
             raise _damaged(path, "not whole")
-        self._dictionary = _made(self._held[_HEAD.size : _HEAD.size + size])
+        self._packing = Packing(self._held[_HEAD.size : _HEAD.size + size], LEVEL)
 
     def block(self, at: int) -> bytes:
         """A block as it was packed."""
@@ -218,7 +213,7 @@ class _File:
 
     def unpacker(self) -> Unpack:
         """What unpacks blocks, for one thread."""
-        return zstandard.ZstdDecompressor(dict_data=self._dictionary, format=_FORMAT).decompress
+        return self._packing.unpacker()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -230,10 +225,6 @@ def _damaged(path: Path, why: str) -> GenerationError:
         f"The file {path.name} of a search index cannot be read ({why}).",
         remedy="Verify the generation; roll back if it is damaged.",
     )
-
-
-def _made(dictionary: bytes) -> zstandard.ZstdCompressionDict | None:
-    return zstandard.ZstdCompressionDict(dictionary) if dictionary else None
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:
