@@ -33,8 +33,12 @@ def _ncrs(home: Path, *arguments: str, **variables: str) -> subprocess.Completed
 
 def _started(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """In earnest: with all that it has to import."""
+    return _python(home, "-m", "pipelines.cli", *arguments)
+
+
+def _python(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={**os.environ, "NCRS_HOME": str(home)},
         capture_output=True,
@@ -47,15 +51,7 @@ def _started(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _imported(home: Path, *arguments: str) -> set[str]:
     """Top-level names of the modules that a command imported."""
     code = f"import sys\nsys.argv = ['ncrs', *{arguments!r}]\nfrom pipelines.cli import main\ntry:\n    main()\nfinally:\n    print('\\n'.join(sys.modules), file=sys.stderr)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "NCRS_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = _python(home, "-c", code)
     return {line.split(".")[0] for line in done.stderr.splitlines()}
 
 

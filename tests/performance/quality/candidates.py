@@ -12,34 +12,29 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
 import polars as pl
 import tantivy
 
-from search_api.index import crowding
 from search_api.index.documents import no_collection, slices
-from search_api.index.embedded import HEAP_BYTES, EmbeddedEngine
-from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder
+from search_api.index.embedded import HEAP_BYTES
 from search_api.index.frequencies import Frequencies
 from search_api.index.keying import keys, terms
 from search_api.index.memo import Memos
-from search_api.index.provider import CandidateSet, IndexReader, KeyQuery, SearchDocument
 from search_api.index.words import FIELDS
 from search_api.matching.matcher import Matcher
-from search_api.matching.questions import Question
 from search_api.matching.rarity import KINDS
-from tests.lib.index import at
+from search_api.matching.weights import shipped
 from tests.performance.figures import Figure
 from tests.performance.quality.cases import MOST, Labelled, Query
 from tests.performance.quality.febrl import febrl4
 from tests.performance.quality.labelled import labelled
 from tests.performance.quality.measures import SETS
-from tests.performance.quality.ours import KEY_CAP
+from tests.performance.quality.ours import KEY_CAP, PeopleIndex, Recording
 
 QUERIES = 2_000
 LIMITS = (25, 50, 100, 200)
@@ -47,48 +42,6 @@ START = "match.candidates"
 # Kinds of exact terms, by what stands in front of them.
 TERM_KINDS = {prefix: f"term_{name}" for prefix, name in FIELDS.items()}
 _WORD = "word"
-
-
-@dataclass
-class Without:
-    """A reader that never hears of one kind of key, and remembers whom it gave, in order."""
-
-    reader: IndexReader
-    kind: str = ""
-    seen: dict[int, None] = field(default_factory=dict)
-
-    def candidates(self, query: KeyQuery) -> CandidateSet:
-        """As the real one for the other keys, remembered."""
-        kept = tuple(each for each in query.keys if each.key[0] != self.kind)
-        return self._kept(self.reader.candidates(replace(query, keys=kept)))
-
-    def select(self, question: Question, limit: int) -> CandidateSet:
-        """As the real one, remembered."""
-        return self._kept(self.reader.select(question, limit))
-
-    def find(self, nhs_numbers: Sequence[int]) -> dict[int, SearchDocument]:
-        """As the real one."""
-        return self.reader.find(nhs_numbers)
-
-    def key_counts(self, keys: Sequence[str]) -> dict[str, int]:
-        """As the real one."""
-        return self.reader.key_counts(keys)
-
-    def count(self) -> int:
-        """As the real one."""
-        return self.reader.count()
-
-    def checksum(self) -> str:
-        """As the real one."""
-        return self.reader.checksum()
-
-    def close(self) -> None:
-        """As the real one."""
-        self.reader.close()
-
-    def _kept(self, found: CandidateSet) -> CandidateSet:
-        self.seen.update(dict.fromkeys(found.numbers))
-        return found
 
 
 @dataclass(frozen=True)
@@ -117,7 +70,7 @@ def figures(groups: Sequence[Sequence[Labelled]]) -> Iterator[Figure]:
         people = group[0].people
         if not number:
             yield from costs(people)
-        with _Index(people) as index:
+        with PeopleIndex(people, shipped().frequency) as index:
             for each in group:
                 yield from _brought(each, index)
 
@@ -138,9 +91,9 @@ def costs(people: pl.DataFrame) -> Iterator[Figure]:
         yield Figure(f"{start}bytes", _bytes(of_kind, count) / count, "B", f"{what}bytes of the index a person")
 
 
-def places(queries: Sequence[Query], index: _Index, kind: str = "") -> Places:
+def places(queries: Sequence[Query], index: PeopleIndex, kind: str = "") -> Places:
     """Ask them with one kind of key left out; none is where ``kind`` is empty."""
-    reader, matcher = Without(index.reader, kind), Matcher(candidate_limit=MOST, key_cap=KEY_CAP)
+    reader, matcher = Recording(index.reader, kind), Matcher(candidate_limit=MOST, key_cap=KEY_CAP)
     found: list[int | None] = []
     given: list[int] = []
     for query in queries:
@@ -154,7 +107,7 @@ def places(queries: Sequence[Query], index: _Index, kind: str = "") -> Places:
     return Places(tuple(found), tuple(given))
 
 
-def _brought(asked: Labelled, index: _Index) -> Iterator[Figure]:
+def _brought(asked: Labelled, index: PeopleIndex) -> Iterator[Figure]:
     start, what = f"{START}.{asked.name}.", f"{SETS[asked.name]}: "
     whole = places(asked.queries, index)
     held = len(whole.place)
@@ -173,38 +126,6 @@ def _brought(asked: Labelled, index: _Index) -> Iterator[Figure]:
             more_is_better=True, of=held,
         )  # fmt: skip
         yield Figure(f"{start}without_{name}.mean", less.mean(MOST), "people", f"{told}candidates a question")
-
-
-class _Index:
-    """An index of people in a folder of its own, while it is needed; crowded keys counted as in a full build."""
-
-    def __init__(self, people: pl.DataFrame) -> None:
-        self._folder = Path(mkdtemp(prefix="ncrs-candidates-"))
-        location = self._folder / "index"
-        counts = replace(Frequencies.build([people]), rule=Matcher().weights.frequency)
-        suspects = _filled(people, counts, location)
-        self.reader: IndexReader = EmbeddedEngine().open(at(location))
-        self.frequencies = crowding.counted(counts, suspects, self.reader, crowding.floor_of(KEY_CAP))
-
-    def __enter__(self) -> _Index:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.reader.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _filled(people: pl.DataFrame, counts: Frequencies, location: Path) -> list[str]:
-    """Write the index; the keys that may be crowded."""
-    fresh_folder(location)
-    writer = EmbeddedWriter(location, HEAP_BYTES, threads=1)
-    watch = crowding.CrowdCounter(crowding.floor_of(KEY_CAP))
-    for made in slices(people, Memos(counts), show_very_restricted=False):
-        keyed = keys(made.parts, len(made.numbers))
-        writer.add_columns(made, keyed)
-        watch.count(keyed.explode(keep_nulls=False, empty_as_null=False))
-    writer.commit()
-    return watch.take()
 
 
 def _words(people: pl.DataFrame) -> pl.DataFrame:
@@ -255,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

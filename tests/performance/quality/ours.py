@@ -56,14 +56,17 @@ class Candidates:
 
 @dataclass
 class Recording:
-    """A reader that remembers whom it gave; everything else goes straight to the real one."""
+    """A reader that remembers whom it gave, in order; everything else goes straight to the real one. ``without``: a kind
+    of key that it never hears of."""
 
     reader: IndexReader
+    without: str = ""
     seen: dict[int, None] = field(default_factory=dict)
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
-        """As the real one, remembered."""
-        return self._kept(self.reader.candidates(query))
+        """As the real one for the keys that it hears of, remembered."""
+        kept = tuple(each for each in query.keys if each.key[0] != self.without)
+        return self._kept(self.reader.candidates(replace(query, keys=kept)))
 
     def select(self, question: Question, limit: int) -> CandidateSet:
         """As the real one, remembered."""
@@ -94,6 +97,27 @@ class Recording:
         return found
 
 
+class PeopleIndex:
+    """An index of people in a folder of its own, made as a full build makes it, crowded keys counted. Close it."""
+
+    def __init__(self, people: pl.DataFrame, rule: FrequencyRule) -> None:
+        self._folder = Path(mkdtemp(prefix="ncrs-quality-"))
+        frequencies, suspects = _built(people, self._folder / "index", rule)
+        self.reader: IndexReader = EmbeddedEngine().open(at(self._folder / "index"))
+        self.frequencies = crowding.counted(frequencies, suspects, self.reader, crowding.floor_of(KEY_CAP))
+
+    def __enter__(self) -> PeopleIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index, and remove its folder."""
+        self.reader.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 class Ours:
     """Implements ``Rival``. ``candidates`` tells of the last ``rank`` as far as it was read."""
 
@@ -102,26 +126,21 @@ class Ours:
     def __init__(self, matcher: Matcher | None = None) -> None:
         self.matcher = matcher or Matcher(candidate_limit=MOST, key_cap=KEY_CAP)
         self.candidates = Candidates()
-        self._folder: Path | None = None
-        self._reader: Recording | None = None
-        self._frequencies: Frequencies | None = None
+        self._index: PeopleIndex | None = None
 
     def prepare(self, people: pl.DataFrame) -> None:
         """Build and open an index of these people in a folder of its own."""
         self.close()
-        self._folder = Path(mkdtemp(prefix="ncrs-quality-"))
-        frequencies, suspects = _built(people, self._folder / "index", self.matcher.weights.frequency)
-        reader = EmbeddedEngine().open(at(self._folder / "index"))
-        self._frequencies = crowding.counted(frequencies, suspects, reader, crowding.floor_of(KEY_CAP))
-        self._reader = Recording(reader)
+        self._index = PeopleIndex(people, self.matcher.weights.frequency)
 
     def rank(self, queries: Sequence[Query]) -> Iterator[list[Ranked]]:
         """The matcher's answer to each, and its other candidates behind it."""
-        if self._reader is None or self._frequencies is None:
+        if self._index is None:
             raise RuntimeError("Nothing to ask: call prepare first.")
         self.candidates = Candidates()
+        reader, frequencies = Recording(self._index.reader), self._index.frequencies
         for query in queries:
-            yield self._ranked(query, self._reader, self._frequencies)
+            yield self._ranked(query, reader, frequencies)
 
     def _ranked(self, query: Query, reader: Recording, frequencies: Frequencies) -> list[Ranked]:
         reader.seen.clear()
@@ -135,11 +154,9 @@ class Ours:
 
     def close(self) -> None:
         """Let go of the index and its folder."""
-        if self._reader is not None:
-            self._reader.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._reader = self._folder = None
+        if self._index is not None:
+            self._index.close()
+        self._index = None
 
 
 def _built(people: pl.DataFrame, folder: Path, rule: FrequencyRule) -> tuple[Frequencies, list[str]]:
