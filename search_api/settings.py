@@ -161,8 +161,14 @@ class Settings(BaseSettings):
     )
     trace_partial_birth: bool = Field(
         True,
-        description="Whether a birth date that is partial, or wrong in one digit or part, confirms an NHS number when"
-        " both names, or a name and the outward part of a postcode, agree (pds.md 1.11, second step).",
+        description="Whether a partial birth date confirms an NHS number when both names, or a name and the outward"
+        " part of a postcode, agree (pds.md 1.11, second step).",
+    )
+    trace_mistaken_birth: bool = Field(
+        True,
+        description="Whether a birth date that is wrong in one digit or part, or has day and month exchanged, confirms"
+        " an NHS number when both names and the outward part of a postcode agree. Both names alone do not: among people"
+        " of one name, a neighbour in date is more often somebody else.",
     )
     trace_against_number: bool = Field(
         True,

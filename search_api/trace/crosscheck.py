@@ -23,8 +23,9 @@ from search_api.trace.rows import Row
 from search_api.trace.rules import TraceRules
 
 _EXACT_BIRTH = frozenset((compare.EXACT, "exact_1_january"))
-# A date that is not known whole, or of which one digit or part is wrong.
-_PARTIAL_BIRTH = frozenset(("partial_same_month", "partial_same_year", "one_digit", "two_parts", "day_month_swapped"))
+_PARTIAL_BIRTH = frozenset(("partial_same_month", "partial_same_year"))
+# A whole date of which one digit or part is wrong: the date of a namesake as often as a slip of the person's own.
+_MISTAKEN_BIRTH = frozenset(("one_digit", "two_parts", "day_month_swapped"))
 _FAMILY_AGREES = frozenset((compare.EXACT, compare.JOINED, compare.CLOSE, compare.SOUNDS))
 _GIVEN_AGREES = _FAMILY_AGREES | {compare.NICKNAME, compare.INITIAL, compare.MIDDLE}
 _PLACE_AGREES = frozenset((compare.EXACT, "exact_previous", "one_character", "same_sector", "same_outcode"))
@@ -91,11 +92,11 @@ def disagreement(item: Scored, rules: TraceRules, row: Row) -> str:
     birth = item.level("birth_date")
     if birth in _EXACT_BIRTH:
         return _name_disagrees(item) if rules.trace_name_needed and _named(row) else ""
-    if rules.trace_partial_birth and birth in _PARTIAL_BIRTH:
-        both = item.level("family") in _FAMILY_AGREES and item.level("given") in _GIVEN_AGREES
-        placed = item.level("postcode") in _PLACE_AGREES and not _name_disagrees(item)
-        return "" if both or placed else "DATE_OF_BIRTH"
-    return "DATE_OF_BIRTH"
+    both = item.level("family") in _FAMILY_AGREES and item.level("given") in _GIVEN_AGREES
+    placed = item.level("postcode") in _PLACE_AGREES
+    partial = rules.trace_partial_birth and birth in _PARTIAL_BIRTH and (both or placed and not _name_disagrees(item))
+    mistaken = rules.trace_mistaken_birth and birth in _MISTAKEN_BIRTH and both and placed
+    return "" if partial or mistaken else "DATE_OF_BIRTH"
 
 
 def _named(row: Row) -> bool:

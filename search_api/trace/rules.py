@@ -23,6 +23,7 @@ class TraceRules:
 
     trace_name_needed: bool
     trace_partial_birth: bool
+    trace_mistaken_birth: bool
     trace_against_number: bool
     trace_no_match: str
     trace_several: str

@@ -105,18 +105,25 @@ def test_why_a_number_was_not_confirmed(generation: Generation) -> None:
     near = {**JANE, "DATE_OF_BIRTH": "20101023", "NHS_NO": cast.JANE}
     assert trace(generation, near)["REASON"] == ""
     assert trace(generation, {**near, "GIVEN_NAME": "Peregrine"})["REASON"] == "DATE_OF_BIRTH"
+    assert trace(generation, {**near, "POST_CODE": ""})["REASON"] == "DATE_OF_BIRTH"
+    assert trace(generation, {**near, "POST_CODE": "ZZ99 3CZ"})["REASON"] == "DATE_OF_BIRTH"
     assert trace(generation, {**JANE, "NHS_NO": cast.UNKNOWN})["REASON"] == "NHS_NO"
     assert trace(generation, {**JANE, "NHS_NO": cast.JANE})["REASON"] == ""
 
 
 def test_a_number_that_only_a_slip_kept_from_its_check_weighs(generation: Generation) -> None:
-    """Birth date off by a digit: with both names the number is confirmed all the same, unless a setting says no; then
-    it still picks one of sixty alike among those found."""
+    """Birth date off by a digit, and no place: the number is not confirmed by both names alone, for a neighbour of the
+    same names has such a date too; it still picks one of sixty alike among those found."""
     row = {**CROWD, "DATE_OF_BIRTH": "19800518", "NHS_NO": cast.MANY[7]}
-    assert said(trace(generation, row)) == ("cross_checked", "00", "30", cast.MANY[7])
-    answer = trace(generation, row, trace_partial_birth=False)
+    answer = trace(generation, row)
     assert said(answer) == ("found", "00", "33", cast.MANY[7])
     assert answer["REASON"] == "DATE_OF_BIRTH"
+
+
+def test_a_slip_of_the_birth_date_is_passed_over_with_names_and_place(generation: Generation) -> None:
+    row = {**JANE, "DATE_OF_BIRTH": "20101023", "NHS_NO": cast.JANE}
+    assert said(trace(generation, row)) == ("cross_checked", "00", "30", cast.JANE)
+    assert trace(generation, row, trace_mistaken_birth=False)["REASON"] == "DATE_OF_BIRTH"
 
 
 def test_a_restricted_patient_is_not_found_by_where_they_live(generation: Generation) -> None:
