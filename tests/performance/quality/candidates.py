@@ -30,6 +30,7 @@ from search_api.matching.matcher import Matcher
 from search_api.matching.rarity import KINDS
 from search_api.matching.weights import shipped
 from tests.performance.figures import Figure
+from tests.performance.quality import report
 from tests.performance.quality.cases import MOST, Labelled, Query
 from tests.performance.quality.febrl import febrl4
 from tests.performance.quality.labelled import labelled
@@ -162,17 +163,22 @@ def _bytes(words: pl.DataFrame, count: int) -> int:
 
 
 def main() -> None:
-    """Print the figures; nothing is kept."""
+    """Print the figures as they come, keep them, and make the page anew."""
     parser = argparse.ArgumentParser(prog="python -m tests.performance.quality.candidates", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="a folder with extracts of day 0")
     parser.add_argument(
         "--queries", type=int, default=QUERIES, help="questions of each mix; the hard sets half as many"
     )
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--dry", action="store_true", help="print only; write nothing")
     options = parser.parse_args()
     own = labelled(options.home, options.queries, options.seed)
+    found: list[Figure] = []
     for figure in figures([own, [febrl4()]]):
         print(figure.line, flush=True)
+        found.append(figure)
+    if not options.dry:
+        report.write(found, seed=options.seed, instead=(f"{START}.",))
 
 
 if __name__ == "__main__":
