@@ -17,7 +17,7 @@ from sandbox.population.communities import COMMUNITIES
 from sandbox.population.dates import years
 from sandbox.population.family_names import family_names
 from sandbox.population.given_names import given_names
-from sandbox.population.households import BLOCK, CHILD, HEAD, PARTNER, PATTERNS, SINGLE, library
+from sandbox.population.households import BLOCK, CHILD, HEAD, PARTNER, PATTERNS, SECOND_TWIN, SINGLE, library
 from sandbox.population.numbers import NumberBook
 from sandbox.population.places import places
 from sandbox.population.randomness import I32, I64, Draws, Flags, choice_table
@@ -111,7 +111,7 @@ class Population:
         birth = self.lives.first_of_january(shape.birth_key, birth, community)
         birth, death = self.lives.deaths(index, shape, birth)
         family, own = self._families(index, shape, community, sex)
-        given, middle, middle_two = self._given(index, community, sex, birth)
+        given, middle, middle_two = self._given(index, community, sex, birth, shape.twin == SECOND_TWIN)
         place, house = self._homes(shape)
         return People(
             index=index, number=self.numbers.numbers(index), head=shape.head, role=shape.role, kind=shape.kind,
@@ -151,7 +151,8 @@ class Population:
         made: Flags = takes & ~(_BY_SEX[community] & (sex == FEMALE) & (uniform > 0.35))
         return made
 
-    def _given(self, index: I64, community: I64, sex: I64, birth: I64) -> tuple[I32, I32, I32]:
+    def _given(self, index: I64, community: I64, sex: I64, birth: I64, twin: Flags) -> tuple[I32, I32, I32]:
+        """Given name and two middle names; ``twin`` marks second twins, who stand behind the first."""
         names, draws = given_names(), self.draws
         bits = draws.bits("given group", index)
         british = (bits & np.uint64(0xFFFF)).astype(np.int64)
@@ -162,7 +163,12 @@ class Population:
         second = np.flatnonzero(uniform < self.rates.second_middle_name * _MIDDLE[community])
         middle_two = np.full(len(index), -1, dtype=np.int32)
         middle_two[second] = names.draw(draws, "second middle", index[second], group[second])
-        return names.draw(draws, "given", index, group), middle.astype(np.int32), middle_two
+        given = names.draw(draws, "given", index, group)
+        # Nobody gives twins one name: the second is named again until they differ, four times at most.
+        for again in range(4):
+            alike = np.flatnonzero(twin & (given == np.roll(given, 1)))
+            given[alike] = names.draw(draws, f"given, again {again}", index[alike], group[alike])
+        return given, middle.astype(np.int32), middle_two
 
     def _homes(self, shape: Household) -> tuple[I64, I64]:
         """Place and house number: the household's, wherever each came from."""

@@ -142,3 +142,10 @@ def test_other_rates_make_other_people() -> None:
     many = Population(SEED, Rates(dead_single=0.9))
     few = Population(SEED, Rates(dead_single=0.0))
     assert (many.people(0, 5_000).death < NEVER).sum() > 3 * (few.people(0, 5_000).death < NEVER).sum()
+
+
+def test_twins_have_names_of_their_own() -> None:
+    made = Population(SEED).people(0, 400_000)
+    second = np.flatnonzero(made.twin == 2)
+    assert len(second) > 1_000
+    assert not np.any(made.given[second] == made.given[second - 1])
