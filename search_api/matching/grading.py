@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 
 from search_api.matching.questions import Evidence, Grade
 from search_api.matching.scoring import Scored
-from search_api.matching.weights import GradeRule
+from search_api.matching.weights import GradeRule, NeededOdds
 
-Sole = Callable[[Scored], bool]
+# How many others who are held bear the name of a candidate; None where they are too many to count.
+Namesakes = Callable[[Scored], int | None]
 
 
-def nobody_asked(_: Scored) -> bool:
-    """Where there is nobody to ask: the name counts as shared."""
-    return False
+def nobody_asked(_: Scored) -> int | None:
+    """Where there is nobody to ask: the name counts as shared by too many to count."""
+    return None
 
 
 def posterior(weight: float) -> float:
@@ -37,9 +38,9 @@ def posteriors(weights: Sequence[float]) -> list[float]:
     return [each / whole for each in odds]
 
 
-def grades(ranked: Sequence[Scored], rule: GradeRule, sole: Sole = nobody_asked) -> list[Grade]:
-    """Grade of each candidate, heaviest first; at most the first can be certain. ``sole``: whether nobody else who is
-    held bears the name of a candidate; asked last, and only where it decides.
+def grades(ranked: Sequence[Scored], rule: GradeRule, namesakes: Namesakes = nobody_asked) -> list[Grade]:
+    """Grade of each candidate, heaviest first; at most the first can be certain. ``namesakes`` is asked last, and only
+    where nothing but name and birth date agrees and the odds may do.
 
     Certain asks five things: the posterior; enough bits of evidence, however small the population, and better
     odds where nothing but name and birth date agrees; the gap to the runner-up; that names and birth date were
@@ -51,7 +52,9 @@ def grades(ranked: Sequence[Scored], rule: GradeRule, sole: Sole = nobody_asked)
         zip(ranked, posteriors([each.weight for each in ranked]), strict=True)
     ):
         gap_ok = position == 0 and (second is None or item.weight - second >= rule.certain_gap)
-        certain = gap_ok and probability >= rule.certain_posterior and _clean(item, rule) and _enough(item, rule, sole)
+        certain = (
+            gap_ok and probability >= rule.certain_posterior and _clean(item, rule) and _enough(item, rule, namesakes)
+        )
         found.append(Grade.CERTAIN if certain else _grade(probability, rule))
     return found
 
@@ -62,20 +65,38 @@ def _grade(probability: float, rule: GradeRule) -> Grade:
     return Grade.POSSIBLE if probability >= rule.possible else Grade.CERTAINLY_NOT
 
 
-def _enough(item: Scored, rule: GradeRule, sole: Sole) -> bool:
+def _enough(item: Scored, rule: GradeRule, namesakes: Namesakes) -> bool:
     """Bits enough, and more where nothing else than name and birth date agrees; then a place that is merely near
-    says nothing, since namesakes live near each other, and the odds count too: the more people, the more namesakes.
-    Fewer are enough where nobody else who is held bears the name."""
+    says nothing, since namesakes live near each other, and the odds count too."""
     placed = [each for each in item.evidence if each.comparison in rule.corroborates]
     if any(each.level in rule.corroborates[each.comparison] for each in placed):
         return item.bits >= rule.certain_evidence
     near = sum([each.weight for each in placed if each.weight > 0])
     if item.bits - near < rule.certain_alone:
         return False
-    odds, place = item.weight - near, _place(placed)
-    if odds >= rule.certain_alone_odds.get(place, -math.inf):
-        return True
-    return odds >= rule.certain_sole_odds.get(place, math.inf) and sole(item)
+    return _rare_enough(item, item.weight - near, rule.odds_of(_place(placed)), namesakes)
+
+
+def _rare_enough(item: Scored, odds: float, needed: NeededOdds, namesakes: Namesakes) -> bool:
+    """Whether the odds are enough for how many others bear the name: none, as many as are counted, or too many."""
+    if needed.counted is None:
+        return odds >= needed.shared or (odds >= needed.sole and namesakes(item) == 0)
+    if odds < min(needed.sole, needed.counted, needed.shared):
+        return False
+    others = namesakes(item)
+    if others is None:
+        return odds >= needed.shared
+    return odds >= needed.sole if others == 0 else odds - _crowd(item, others) >= needed.counted
+
+
+def _crowd(item: Scored, others: int) -> float:
+    """Bits by which the name says too much: the shares of both names, multiplied, would have had fewer bear it.
+
+    Names are not drawn apart, so people who bear both can be counted and are never as rare as the product tells.
+    """
+    names = sum([each.weight for each in item.evidence if each.comparison in ("family", "given")])
+    prior = item.weight - item.bits
+    return max(0.0, math.log2(others) + names + prior)
 
 
 def _place(placed: Sequence[Evidence]) -> str:

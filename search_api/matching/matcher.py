@@ -211,14 +211,14 @@ class Matcher:
             )
         ]
 
-    def _sole(self, case: _Case, item: Scored) -> bool:
-        """Whether nobody else in the index bears the name; where too many share its sounds to look, somebody does."""
+    def _namesakes(self, case: _Case, item: Scored) -> int | None:
+        """How many others in the index bear the name; None where too many share its sounds to look at."""
         names = namesakes.full_names(case.asked, item.person)
         weighed = weigh(namesakes.keys(names), case.frequencies, self._key_cap)
         if weighed.over_cap or not weighed.keys:
-            return False
+            return None
         found = case.index.candidates(KeyQuery(weighed.keys, case.question.asks_location, namesakes.MOST))
-        return not found.truncated and not namesakes.borne(names, item.person, persons(found))
+        return None if found.truncated else namesakes.bearers(names, item.person, persons(found))
 
     def _answer(
         self, case: _Case, scored: Sequence[tuple[float, Scored]], found: CandidateSet, *, total: int | None = None
@@ -227,7 +227,7 @@ class Matcher:
         total = len(scored) if total is None else total
         by_weight = sorted((item for _, item in scored), key=lambda item: (-item.weight, item.person.nhs_number))
         numbers = [item.person.nhs_number for item in by_weight]
-        given = grades(by_weight, self.weights.grades, lambda item: self._sole(case, item))
+        given = grades(by_weight, self.weights.grades, lambda item: self._namesakes(case, item))
         grade_of = dict(zip(numbers, given, strict=True))
         chance_of = dict(zip(numbers, posteriors([item.weight for item in by_weight]), strict=True))
         matches = tuple(

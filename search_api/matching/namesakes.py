@@ -1,6 +1,6 @@
-"""Whether somebody else in the index bears the name of a candidate.
+"""How many others in the index bear the name of a candidate.
 
-Belongs here: which names count, the keys that find who bears them, and whether anybody does. Does not belong here:
+Belongs here: which names count, the keys that find who bears them, and counting them. Does not belong here:
 when it is asked and what it changes (``grading.py``), searching (``matcher.py``).
 
 Name, sex and birth date alone speak for a candidate the less, the more people bear the name, and how many do is
@@ -16,8 +16,8 @@ from search_api.matching.asked import Asked
 from search_api.matching.person import Person
 from search_api.matching.phonetics import code
 
-# Most people of the sounds of a name who are looked at; where there are more, the name is taken as shared.
-MOST = 30
+# Most people of the sounds of a name who are looked at; where there are more, who bears it is not counted.
+MOST = 100
 FullName = tuple[str, str]
 
 
@@ -33,9 +33,9 @@ def keys(names: Iterable[FullName]) -> list[str]:
     return list(dict.fromkeys(f"n{one}{two}" for one, two in sounds))
 
 
-def borne(names: frozenset[FullName], person: Person, others: Iterable[Person]) -> bool:
-    """Whether anybody but the candidate has or had one of the names."""
-    return any(not names.isdisjoint(_held(other)) for other in others if other.nhs_number != person.nhs_number)
+def bearers(names: frozenset[FullName], person: Person, others: Iterable[Person]) -> int:
+    """How many but the candidate have or had one of the names."""
+    return sum([not names.isdisjoint(_held(other)) for other in others if other.nhs_number != person.nhs_number])
 
 
 def _held(person: Person) -> Iterator[FullName]:

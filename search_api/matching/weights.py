@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.errors import ConfigurationError
 
@@ -54,6 +54,15 @@ class FrequencyRule:
     slip_share: float
 
 
+class NeededOdds(NamedTuple):
+    """Bits of evidence and prior together, where name and birth date alone agree: of a name that too many bear to be
+    counted, that some are counted to bear (None: they are not counted), that nobody else bears."""
+
+    shared: float
+    counted: float | None
+    sole: float
+
+
 @dataclass(frozen=True)
 class GradeRule:
     """Thresholds of ``grading.py``.
@@ -63,7 +72,8 @@ class GradeRule:
     ``corroborates``: levels of something else than name and birth date that agree; where none does, ``alone`` bits
     of evidence are asked for and ``alone_odds`` bits of evidence and prior together, by what place and contacts say
     (``near``, ``against``, ``silent``); a file of an earlier release asks for no such odds. ``sole_odds`` are enough
-    where nobody else who is held bears the name; without them that is not looked at.
+    where nobody else who is held bears the name, ``counted_odds`` (for what the count says of the name) where they
+    can be counted; without these that is not looked at.
     ``unnamed_evidence``: what a wide search asks of whoever agrees in no name.
     ``settled``: a wide search looks a second time when nobody found first is so probable.
     """
@@ -73,6 +83,7 @@ class GradeRule:
     certain_alone: float
     certain_alone_odds: dict[str, float]
     certain_sole_odds: dict[str, float]
+    certain_counted_odds: dict[str, float]
     certain_gap: float
     needs: frozenset[str]
     never: dict[str, frozenset[str]]
@@ -85,6 +96,11 @@ class GradeRule:
     wide_gap: float
     unnamed_evidence: float
     settled: float
+
+    def odds_of(self, place: str) -> NeededOdds:
+        """What is asked where place and contacts say this."""
+        shared = self.certain_alone_odds.get(place, -math.inf)
+        return NeededOdds(shared, self.certain_counted_odds.get(place), self.certain_sole_odds.get(place, math.inf))
 
 
 @dataclass(frozen=True)
@@ -158,6 +174,7 @@ def _grades(raw: dict[str, Any]) -> GradeRule:
         certain_alone=float(raw["certain_evidence_alone_bits"]),
         certain_alone_odds=_bits(raw, "certain_alone_odds_bits"),
         certain_sole_odds=_bits(raw, "certain_sole_odds_bits"),
+        certain_counted_odds=_bits(raw, "certain_counted_odds_bits"),
         certain_gap=float(raw["certain_gap_bits"]),
         needs=frozenset(raw["certain_needs"]),
         never={name: frozenset(levels) for name, levels in raw["certain_never_with"].items()},

@@ -377,30 +377,47 @@ ALONE = {"family": ("exact", 14.0), "given": ("exact", 9.0), "birth_date": ("exa
 
 
 @pytest.mark.parametrize(
-    ("place", "margin", "sole", "grade"),
+    ("place", "margin", "others", "grade"),
     [
-        (None, 15.5, False, Grade.CERTAIN),
-        (None, 14.5, False, Grade.PROBABLE),
-        (None, 12.5, True, Grade.CERTAIN),
-        (None, 11.5, True, Grade.PROBABLE),
-        (("other", -2.6), 16.5, False, Grade.CERTAIN),
-        (("other", -2.6), 15.5, False, Grade.PROBABLE),
-        (("other", -2.6), 13.5, True, Grade.CERTAIN),
-        (("other", -2.6), 12.5, True, Grade.PROBABLE),
-        (("same_outcode", 6.4), 16.5 + 6.4, False, Grade.CERTAIN),
-        (("same_outcode", 6.4), 15.5 + 6.4, False, Grade.PROBABLE),
-        (("same_outcode", 6.4), 13.5 + 6.4, True, Grade.CERTAIN),
-        (("same_outcode", 6.4), 12.5 + 6.4, True, Grade.PROBABLE),
-        (("exact", 15.1), 11.5, False, Grade.CERTAIN),
+        (None, 14.5, None, Grade.CERTAIN),
+        (None, 13.5, None, Grade.PROBABLE),
+        (None, 13.5, 1, Grade.CERTAIN),
+        (None, 12.5, 1, Grade.PROBABLE),
+        (None, 11.5, 0, Grade.CERTAIN),
+        (None, 10.5, 0, Grade.PROBABLE),
+        (("other", -2.6), 15.5, None, Grade.CERTAIN),
+        (("other", -2.6), 14.5, None, Grade.PROBABLE),
+        (("other", -2.6), 11.5, 0, Grade.CERTAIN),
+        (("other", -2.6), 10.5, 0, Grade.PROBABLE),
+        (("same_outcode", 6.4), 15.5 + 6.4, None, Grade.CERTAIN),
+        (("same_outcode", 6.4), 14.5 + 6.4, None, Grade.PROBABLE),
+        (("same_outcode", 6.4), 11.5 + 6.4, 0, Grade.CERTAIN),
+        (("same_outcode", 6.4), 10.5 + 6.4, 0, Grade.PROBABLE),
+        (("exact", 15.1), 11.5, None, Grade.CERTAIN),
     ],
 )
-def test_how_much_is_asked_depends_on_what_the_place_says(
-    place: tuple[str, float] | None, margin: float, sole: bool, grade: Grade
+def test_how_much_is_asked_depends_on_place_and_namesakes(
+    place: tuple[str, float] | None, margin: float, others: int | None, grade: Grade
 ) -> None:
-    """``margin``: bits of evidence and prior together; ``sole``: nobody else bears the name."""
-    evidence = [Evidence(name, *reached) for name, reached in (ALONE | ({"postcode": place} if place else {})).items()]
+    """``margin``: bits of evidence and prior together; ``others``: how many bear the name, None where too many to count."""
+    placed = {"postcode": place} if place else {}
+    evidence = tuple(Evidence(name, *reached) for name, reached in (ALONE | placed).items())
+    assert _alone(evidence, margin, others) is grade
+
+
+@pytest.mark.parametrize(
+    ("others", "grade"),
+    [(None, Grade.CERTAIN), (4, Grade.CERTAIN), (8, Grade.CERTAIN), (9, Grade.PROBABLE), (60, Grade.PROBABLE)],
+)
+def test_a_name_that_many_bear_is_no_rarer_than_they_are_many(others: int | None, grade: Grade) -> None:
+    """23 bits of name among 2**22 people: half a person was to be expected; each doubling of those found takes a bit."""
+    evidence = tuple(Evidence(name, *reached) for name, reached in (ALONE | {"sex": ("exact", 2.1)}).items())
+    assert _alone(evidence, 39.0 - 22.0, others) is grade
+
+
+def _alone(evidence: tuple[Evidence, ...], margin: float, others: int | None) -> Grade:
     someone = Person(1, 0, "", 0, (), (), (), (), (), "")
-    assert grades([Scored(someone, tuple(evidence), margin)], shipped().grades, lambda _: sole)[0] is grade
+    return grades([Scored(someone, evidence, margin)], shipped().grades, lambda _: others)[0]
 
 
 @pytest.mark.parametrize(
