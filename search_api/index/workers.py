@@ -9,10 +9,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 import polars as pl
@@ -38,7 +40,7 @@ class Workers:
         self._workers: list[BaseProcess] = [
             context.Process(target=_run, args=(body, job, self._items, self._results), daemon=True) for job in jobs
         ]
-        with _one_thread_each():
+        with _one_thread_each(), _without_main():
             for worker in self._workers:
                 worker.start()
 
@@ -118,6 +120,17 @@ def _one_thread_each() -> Iterator[None]:
             del os.environ[COLUMN_THREADS]
         else:
             os.environ[COLUMN_THREADS] = before
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """What is started meanwhile does not import the command at work again, which takes longer than all it needs."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def end_with_parent() -> None:
