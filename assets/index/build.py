@@ -155,7 +155,6 @@ def _in_full(site: IndexSite, place: Workspace, connection: db.Connection) -> in
     people = Everybody(connection, tuple(_extracts(site.stores, place.state)))
     counts = Frequencies.build(counted(COUNTING, people.names(), people.count))
     frequencies = replace(counts, rule=frequency_rule(place))
-    frequencies.save(place.generation / FREQUENCIES_NAME)
     recipe = Recipe(frequencies, site.settings.show_very_restricted, crowding.floor_of(site.settings.key_cap))
     written, found = _filled(site, place, people, recipe)
     if found is None:

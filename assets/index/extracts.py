@@ -12,6 +12,7 @@ and a row that the replica no longer holds makes no document. Reconciling sample
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,9 +99,15 @@ def pieces(connection: db.Connection, extracts: Sequence[Extract]) -> Iterator[P
 
 
 def name_pieces(connection: db.Connection, extracts: Sequence[Extract]) -> Iterator[pl.DataFrame]:
-    """The names alone of the same people."""
-    for piece in pieces(connection, extracts):
-        yield piece.frame(("names",))
+    """The names alone of the same people; each piece is read while the one before it is counted."""
+    coming: Future[pl.DataFrame] | None = None
+    with ThreadPoolExecutor(1) as reading:
+        for piece in pieces(connection, extracts):
+            here, coming = coming, reading.submit(piece.frame, ("names",))
+            if here is not None:
+                yield here.result()
+        if coming is not None:
+            yield coming.result()
 
 
 def _people(connection: db.Connection, condition: str) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from typing import Any
 from search_api.index.crowding import Watch
 from search_api.index.documents import slices
 from search_api.index.frequencies import Frequencies
-from search_api.index.keying import keys
+from search_api.index.keying import all_keys
 from search_api.index.memo import Memos
 from search_api.index.pieces import People, loaded
 from search_api.index.workers import Workers
@@ -49,5 +49,5 @@ def _watch(job: tuple[Recipe, int], next_frame: Callable[[], Any]) -> list[str]:
         return []
     while (people := next_frame()) is not None:
         for made in slices(loaded(people), memos, show_very_restricted=recipe.show_very_restricted):
-            counter.count(keys(made.parts, len(made.numbers)).explode(keep_nulls=False, empty_as_null=False))
+            counter.count(all_keys(made))
     return counter.take()

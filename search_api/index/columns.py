@@ -162,21 +162,20 @@ def _premises(lines: pl.Series) -> pl.Series:
 def _contacts(contacts: pl.DataFrame, height: int) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
     """Those that are evidence, and for each patient packed telephones and packed e-mails."""
     is_email = contacts["email"]
-    phones = _told(contacts.filter(~is_email), _digits, normalise.tells_phone, height)
-    emails = _told(contacts.filter(is_email), _addresses, normalise.tells_email, height)
+    phones = _told(contacts.filter(~is_email), _digits, _tell_phones, height)
+    emails = _told(contacts.filter(is_email), _addresses, _tell_emails, height)
     return pl.concat([phones[0], emails[0]]), phones[1], emails[1]
 
 
 def _told(
     contacts: pl.DataFrame,
     clean: Callable[[pl.Series], pl.Series],
-    tells: Callable[[str], bool],
+    tells: Callable[[pl.Series], pl.Series],
     height: int,
 ) -> tuple[pl.DataFrame, pl.Series]:
     """Of one kind: those that are evidence, and the packed form for each patient."""
     contacts = contacts.with_columns(clean(contacts["value"]).alias("value")).filter(pl.col("value").ne(""))
-    told = pl.Series("told", [tells(text) for text in contacts["value"].to_list()], dtype=pl.Boolean)
-    contacts = contacts.with_columns(told)
+    contacts = contacts.with_columns(tells(contacts["value"]).alias("told"))
     marks = pl.concat_str(
         pl.when("historic").then(pl.lit(HISTORIC)).otherwise(pl.lit("")),
         pl.when("told").then(pl.lit("")).otherwise(pl.lit(PLACEHOLDER)),
@@ -195,6 +194,17 @@ def _addresses(values: pl.Series) -> pl.Series:
     """``normalise.email_text`` of each."""
     plain = values.str.contains("^[!-~]*$")
     return _mended(values.str.to_lowercase(), ~plain, values, normalise.email_text)
+
+
+def _tell_phones(digits: pl.Series) -> pl.Series:
+    """``normalise.tells_phone`` of each."""
+    return (digits.str.len_chars() >= normalise.LEAST_DIGITS) & ~digits.is_in(sorted(normalise.skip_values().phones))
+
+
+def _tell_emails(clean: pl.Series) -> pl.Series:
+    """``normalise.tells_email`` of each."""
+    placeholders = sorted(normalise.skip_values().emails)
+    return clean.str.contains("@", literal=True) & ~clean.str.to_uppercase().is_in(placeholders)
 
 
 def _mended(done: pl.Series, missing: pl.Series, values: pl.Series, make: Callable[[str], str]) -> pl.Series:

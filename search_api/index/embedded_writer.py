@@ -16,10 +16,9 @@ from schemas.errors import PermanentFault
 from search_api.index.columns import Columns
 from search_api.index.crowding import batches
 from search_api.index.documents import no_collection
-from search_api.index.keying import words
 from search_api.index.payloads import PayloadWriter, last_dictionary, next_number
 from search_api.index.provider import SearchDocument
-from search_api.index.schema import SCHEMA, assembled
+from search_api.index.schema import SCHEMA, WORDS, assembled
 from search_api.index.words import words_of
 
 
@@ -43,29 +42,25 @@ class EmbeddedWriter:
                 count += len(batch)
         return count
 
-    def add_columns(self, made: Columns, keyed: pl.Series) -> int:
-        """The same of a slice and its keys; half the time, for no document is made but the engine's own."""
-        parts = (made.numbers, made.births, words(made, keyed), made.payloads.cast(pl.Binary))
-        numbers, births, texts, payloads = (part.to_list() for part in parts)
-        self._assemble(numbers, births, made.fingerprints, texts, payloads)
-        return len(numbers)
+    def add_columns(self, made: Columns, texts: pl.Series) -> int:
+        """The same of a slice and the words its people are found by; half the time, for no document is made."""
+        people = _people(made.numbers, made.births, made.fingerprints, texts)
+        self._assemble(people, made.payloads.cast(pl.Binary).to_list())
+        return people.height
 
     def _add(self, documents: Sequence[SearchDocument]) -> None:
-        self._assemble(
+        people = _people(
             [each.nhs_number for each in documents],
             [each.numbers["birth"] for each in documents],
             [each.fingerprint for each in documents],
             [" ".join(words_of(each)) for each in documents],
-            [each.payload for each in documents],
         )
+        self._assemble(people, [each.payload for each in documents])
 
-    def _assemble(
-        self, numbers: list[int], births: list[int], prints: list[int], texts: list[str], payloads: list[bytes]
-    ) -> None:
-        add = self._writer.add_document
-        with no_collection():
-            for one in map(assembled, numbers, births, prints, texts, self._payloads.add(payloads)):
-                add(one)
+    def _assemble(self, people: pl.DataFrame, payloads: list[bytes]) -> None:
+        add = self._writer.add_json
+        for one in assembled(people, self._payloads.add(payloads)):
+            add(one)
 
     def delete(self, nhs_numbers: Sequence[int]) -> None:
         """Delete the documents added before this call; numbers that are not there do no harm."""
@@ -81,6 +76,15 @@ class EmbeddedWriter:
         """The same, but shared payloads are closed by whoever shares them."""
         self._writer.commit()
         self._writer.wait_merging_threads()
+
+
+def _people(
+    numbers: pl.Series | list[int], births: pl.Series | list[int], prints: list[int], texts: pl.Series | list[str]
+) -> pl.DataFrame:
+    """What the engine is told of documents, but for the places of their payloads."""
+    told = {"nhs": numbers, "birth": births, "fingerprint": prints, WORDS: texts}
+    kinds = {"nhs": pl.Int64, "birth": pl.Int64, "fingerprint": pl.Int64, WORDS: pl.String}
+    return pl.DataFrame(told, schema=kinds)
 
 
 def merge_segments(location: Path, heap_bytes: int) -> None:

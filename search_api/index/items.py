@@ -65,7 +65,8 @@ def _long(kept: pl.DataFrame, column: str, parts: tuple[pl.Expr, pl.Expr]) -> pl
 
 
 def listed(rows: pl.Series, values: pl.Series, height: int) -> pl.Series:
-    """For each of ``height`` rows the list of its values; ``rows`` ascends. A grouping that also knows of rows without any."""
+    """For each of ``height`` rows the list of its values, which are in the order of the rows; ``rows`` may be in any. A
+    grouping that also knows of rows without any."""
     starts = np.zeros(height + 1, np.int64)
     np.cumsum(np.bincount(rows.to_numpy(), minlength=height), out=starts[1:])
     return pl.Series(values=pa.LargeListArray.from_arrays(pa.array(starts), values.to_arrow()))

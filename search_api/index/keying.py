@@ -7,6 +7,7 @@ compares. Does not belong here: normalisation, the payload (``columns.py``), the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,14 @@ from search_api.index.words import PREFIXES, RESTRICTED
 
 # A given name that is not known, in the key of the day, the sex and the initial.
 NO_INITIAL = "_"
+
+
+class Worded(NamedTuple):
+    """What the documents of a slice are found by. ``keys``: each key of each patient, in any order. ``texts``: for each
+    patient keys and terms as one text."""
+
+    keys: pl.Series
+    texts: pl.Series
 
 
 def keys(parts: Parts, height: int) -> pl.Series:
@@ -33,22 +42,27 @@ def terms(parts: Parts, height: int) -> pl.Series:
     return _lists(list(_terms(parts)), height)
 
 
-def words(made: Columns, keyed: pl.Series) -> pl.Series:
-    """For each patient everything the document is found by, as one text; ``keyed`` is what ``keys`` gave."""
-    height = len(made.numbers)
-    found = pl.DataFrame({"keys": keyed, "terms": terms(made.parts, height), "open": made.is_open})
-    closed = pl.when("open").then(pl.lit("")).otherwise(pl.lit(f" {RESTRICTED}"))
-    joined = pl.col("keys").list.concat("terms").list.join(" ")
-    return found.select(pl.concat_str(joined, closed)).to_series()
+def worded(made: Columns) -> Worded:
+    """The keys of a slice, and everything that each of its documents is found by."""
+    found = list(_keys(made.parts))
+    closed = pl.DataFrame({"row": (~made.is_open).arg_true()}).with_columns(word=pl.lit(RESTRICTED))
+    whole = _lists([*found, *_terms(made.parts), closed], len(made.numbers))
+    return Worded(pl.concat([each["word"] for each in found]), whole.list.join(" "))
+
+
+def all_keys(made: Columns) -> pl.Series:
+    """The keys of a slice alone, as ``Worded`` has them."""
+    return pl.concat([each["word"] for each in _keys(made.parts)])
 
 
 def _lists(found: list[pl.DataFrame], height: int) -> pl.Series:
     """Frames of row and word as one list for each row, in the order of the frames."""
-    rows = pl.concat([each["row"] for each in found]).to_numpy()
+    rows = pl.concat([each["row"] for each in found])
     # Rows of a slice fit in 16 bits, which are sorted by counting: a tenth of the time.
-    order = pl.Series(values=np.argsort(rows.astype(np.min_scalar_type(height)), kind="stable"))
-    texts = pl.concat([each["word"] for each in found]).gather(order)
-    return listed(pl.Series(values=rows).gather(order), texts, height)
+    order = pl.Series(values=np.argsort(rows.to_numpy().astype(np.min_scalar_type(height)), kind="stable"))
+    # In one piece: gathering from many takes ten times as long.
+    texts = pl.concat([each["word"] for each in found], rechunk=True).gather(order)
+    return listed(rows, texts, height)
 
 
 def _keys(parts: Parts) -> Iterator[pl.DataFrame]:

@@ -24,7 +24,7 @@ from search_api.index.crowding import NO_WATCH, Watch
 from search_api.index.documents import slices
 from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder, merge_segments
 from search_api.index.frequencies import Frequencies
-from search_api.index.keying import keys
+from search_api.index.keying import worded
 from search_api.index.memo import Memos
 from search_api.index.payloads import PayloadWriter
 from search_api.index.pieces import People, loaded
@@ -102,9 +102,9 @@ class Runs:
         self._writer = self._begun()
         self._rows = 0
 
-    def add(self, made: Columns, keyed: pl.Series) -> int:
-        """Write the documents of a slice; how many they are."""
-        count = self._writer.add_columns(made, keyed)
+    def add(self, made: Columns, texts: pl.Series) -> int:
+        """Write the documents of a slice with the words they are found by; how many they are."""
+        count = self._writer.add_columns(made, texts)
         self._rows += count
         if self._rows >= self._job.run_rows:
             self._writer.finish_segments()
@@ -133,10 +133,10 @@ def work(job: PartJob, next_frame: Callable[[], Any]) -> Made:
     count = 0
     while (people := next_frame()) is not None:
         for made in slices(loaded(people), memos, show_very_restricted=job.show_very_restricted):
-            keyed = keys(made.parts, len(made.numbers))
-            count += runs.add(made, keyed)
+            found = worded(made)
+            count += runs.add(made, found.texts)
             if crowd is not None:
-                crowd.count(keyed.explode(keep_nulls=False, empty_as_null=False))
+                crowd.count(found.keys)
     runs.finish()
     return Made(count, crowd.take() if crowd else [])
 

@@ -6,9 +6,10 @@ queries, files.
 
 from __future__ import annotations
 
+import polars as pl
 import tantivy
 
-from search_api.index.words import FINGERPRINT, PART_BITS, PART_MASK, WORD_SET
+from search_api.index.words import FINGERPRINT, PART_BITS, WORD_SET
 
 # The name of the field tells one set of words from another: a schema is compared whole.
 WORDS = f"words_{WORD_SET}"
@@ -27,16 +28,15 @@ def _schema() -> tantivy.Schema:
 
 
 SCHEMA = _schema()
-_PARTS = tuple((field, position * PART_BITS) for position, field in enumerate(FINGERPRINT))
 
 
-def assembled(nhs_number: int, birth: int, fingerprint: int, words: str, place: int) -> tantivy.Document:
-    """The engine's form of a document; adding its parts one by one takes half the time of naming them in one call."""
-    made = tantivy.Document()
-    made.add_integer("nhs", nhs_number)
-    made.add_integer("birth", birth)
-    for field, shift in _PARTS:
-        made.add_integer(field, fingerprint >> shift & PART_MASK)
-    made.add_text(WORDS, words)
-    made.add_integer("place", place)
-    return made
+def assembled(people: pl.DataFrame, places: range) -> list[str]:
+    """Documents as the engine reads them, as JSON: to hand a text over takes less than half the time of putting a document
+    together part by part. ``people``: nhs, birth, fingerprint, and the words as one text; ``places``: of their payloads."""
+    told = people.with_columns(place=pl.int_range(places.start, places.stop, dtype=pl.Int64, eager=True))
+    mark = pl.col("fingerprint")
+    parts = [
+        (mark // (1 << position * PART_BITS) % (1 << PART_BITS)).alias(field)
+        for position, field in enumerate(FINGERPRINT)
+    ]
+    return told.select(pl.struct("nhs", "birth", *parts, WORDS, "place").struct.json_encode()).to_series().to_list()

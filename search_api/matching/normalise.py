@@ -48,6 +48,8 @@ _LETTERED_AREAS = frozenset(("EC", "SW", "WC", "SE", "NW"))
 _ODD_FOURTH = re.compile(r"(?!EC|SW|WC|SE|NW)[A-Z]{2}[0-9][OIS][0-9]")
 _SEXES = {"male": "M", "female": "F", "other": "O", "unknown": "U"}
 MAX_PARTS = 4
+# Fewer digits are no telephone number.
+LEAST_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,13 @@ def family_name(text: str) -> Name:
     table = skip_values()
     words = _without(fold(text).split(), table.titles, table.suffixes)
     whole = " ".join(words)
-    skip = whole in table.family or whole.startswith(table.family_starts) or bool(table.pattern.match(whole))
-    return Name(tuple(words), "".join(words), skip)
+    return Name(tuple(words), "".join(words), family_says_nothing(whole))
+
+
+def family_says_nothing(whole: str) -> bool:
+    """Whether folded words, suffixes off, are a placeholder for a family name."""
+    table = skip_values()
+    return whole in table.family or whole.startswith(table.family_starts) or bool(table.pattern.match(whole))
 
 
 def may_be_placeholder(wild: re.Pattern[str], start: str) -> bool:
@@ -158,8 +165,13 @@ def given_name(text: str) -> Name:
     table = skip_values()
     words = _without(fold(text).split(), table.titles, table.suffixes)
     whole = " ".join(words)
-    skip = whole in table.given or whole.startswith(table.given_starts) or bool(table.pattern.match(whole))
-    return Name(tuple(words), "".join(words), skip)
+    return Name(tuple(words), "".join(words), given_says_nothing(whole))
+
+
+def given_says_nothing(whole: str) -> bool:
+    """The same of a given name, titles off."""
+    table = skip_values()
+    return whole in table.given or whole.startswith(table.given_starts) or bool(table.pattern.match(whole))
 
 
 def postcode(text: str) -> str:
@@ -240,7 +252,7 @@ def phone_digits(text: str) -> str:
 
 def tells_phone(digits: str) -> bool:
     """Whether normalised digits are evidence: six or more, and no placeholder."""
-    return len(digits) >= 6 and digits not in skip_values().phones
+    return len(digits) >= LEAST_DIGITS and digits not in skip_values().phones
 
 
 def phone(text: str) -> str:

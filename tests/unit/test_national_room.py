@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import Refused
+from schemas.generation import INDEX_NAME
 from tests.performance.national import room
+from tests.performance.national.__main__ import sizes
+from tests.performance.national.stages import chosen
 
 BLOCK = 4096
 
@@ -69,3 +72,12 @@ def test_only_what_has_landed_leaves_the_drop_folder(tmp_path: Path) -> None:
 
 def test_a_home_without_a_drop_folder_has_nothing_to_spare(tmp_path: Path) -> None:
     assert room.spare_drop(tmp_path) == 0.0
+
+
+def test_the_disk_of_an_index_is_its_folder_alone(tmp_path: Path) -> None:
+    newest = tmp_path / "generations" / "000001-abc"
+    for part in (INDEX_NAME, "records"):
+        _file(newest / part / "whole")
+    _file(newest / "manifest.json")
+    found = sizes(tmp_path, chosen(["publish"])[0])
+    assert found == {"generation_gb": 3 * BLOCK / 1e9, "index_gb": BLOCK / 1e9}

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from schemas.errors import NcrsError
+from schemas.generation import INDEX_NAME
 from tests.performance.figures import hardware, stored
 from tests.performance.national import results, room, stages
 from tests.performance.national.journal import Entry, Journal
@@ -77,17 +78,17 @@ def _done(run: Run, stage: Stage, journal: Journal) -> Entry:
     print(f"{stage.name} ...", flush=True)
     journal.started(stage.name)
     work = Work(run, lambda seconds, peak: journal.running(stage.name, seconds, peak, room.used_gb(run.home)))
-    found = {**stage.does(work), **_sizes(run.home, stage)}
+    found = {**stage.does(work), **sizes(run.home, stage)}
     return journal.done(stage.name, room.used_gb(run.home), found)
 
 
-def _sizes(home: Path, stage: Stage) -> dict[str, float]:
+def sizes(home: Path, stage: Stage) -> dict[str, float]:
     """Disk of the generation, once it stands."""
     if stage.name != "publish":
         return {}
     newest = max(path for path in (home / "generations").iterdir() if (path / "manifest.json").exists())
-    folders = [path for path in newest.iterdir() if path.is_dir()]
-    return {"generation_gb": room.used_gb(newest), "index_gb": sum(room.used_gb(path) for path in folders)}
+    # The records lie in a folder beside it.
+    return {"generation_gb": room.used_gb(newest), "index_gb": room.used_gb(newest / INDEX_NAME)}
 
 
 def _show(entry: Entry) -> None:
