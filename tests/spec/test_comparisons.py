@@ -216,7 +216,7 @@ def scored(number: int, **levels: tuple[str, float]) -> Scored:
     """A candidate with made-up evidence, on the prior of 63 million."""
     evidence = tuple(Evidence(comparison, level, bits) for comparison, (level, bits) in levels.items())
     prior = shipped().prior(63_000_000)
-    someone = Person(number, 0, "", 0, (), (), (), (), (), "")
+    someone = Person(number)
     return Scored(someone, evidence, prior + sum(item.weight for item in evidence))
 
 
@@ -399,7 +399,7 @@ def test_how_much_is_asked_depends_on_what_the_place_says(
 ) -> None:
     """``margin``: bits of evidence and prior together; ``sole``: nobody else bears the name."""
     evidence = [Evidence(name, *reached) for name, reached in (ALONE | ({"postcode": place} if place else {})).items()]
-    someone = Person(1, 0, "", 0, (), (), (), (), (), "")
+    someone = Person(1)
     assert grades([Scored(someone, tuple(evidence), margin)], shipped().grades, lambda _: sole)[0] is grade
 
 
@@ -425,7 +425,7 @@ def test_a_file_of_an_earlier_release_grades_as_it_did() -> None:
     del raw["grades"]["certain_alone_odds_bits"]
     raw["grades"]["certain_evidence_alone_bits"] = 34.0
     rule = Weights.parse(json.dumps(raw)).grades
-    someone = Person(1, 0, "", 0, (), (), (), (), (), "")
+    someone = Person(1)
     for bits, grade in ((34.5, Grade.CERTAIN), (33.5, Grade.PROBABLE)):
         evidence = (
             Evidence("family", "exact", bits - 22.9),
