@@ -14,7 +14,7 @@ from functools import lru_cache
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from search_api.matching import normalise
-from search_api.matching.nicknames import alike
+from search_api.matching.nicknames import alike, kindred
 from search_api.matching.person import PLACEHOLDER
 from search_api.matching.phonetics import metaphone, soundex, undoubled
 
@@ -55,7 +55,7 @@ class NameLevels(dict[str, str]):
         jaro, edits = _jaro(asked, held, score_cutoff=SIMILAR_JARO), _edits(asked, held, score_cutoff=2)
         if short >= 3 and (edits <= 1 or jaro >= CLOSE_JARO):
             return CLOSE
-        if short >= 2 and (self._sound == soundex(held) or self._metaphone == metaphone(held)):
+        if short >= 2 and (asked[0] == held[0] and self._sound == soundex(held) or self._metaphone == metaphone(held)):
             return SOUNDS
         return SIMILAR if jaro >= SIMILAR_JARO or (edits <= 2 and short >= LONG_NAME) else OTHER
 
@@ -83,13 +83,15 @@ def given_levels(asked: str, whole: str = "") -> NameLevels:
     """Levels of first given names held: exact, initial, nickname, or by spelling. ``whole``: the given value that
     the name opens, a compound one (Anne Marie)."""
 
+    kin = kindred(asked)
+
     def rule(held: str) -> str | None:
         joined = held.replace(" ", "") if " " in held else held
         if joined in (asked, whole):
             return EXACT
         if asked[:1] == joined[:1] and (len(asked) == 1 or len(joined) == 1):
             return INITIAL
-        return NICKNAME if alike(asked, joined) else None
+        return NICKNAME if joined in kin else None
 
     return NameLevels(asked, rule)
 
@@ -235,9 +237,9 @@ def contact_level(
 
 def near_name(asked: str, held: str) -> bool:
     """Equal, near in spelling or sound, or a short form: for middle names."""
-    if asked == held or same_sound(asked, held) or alike(asked, held):
+    if asked == held or alike(asked, held) or _jaro(asked, held, score_cutoff=CLOSE_JARO) >= CLOSE_JARO:
         return True
-    return JaroWinkler.normalized_similarity(asked, held) >= CLOSE_JARO or soundex(asked) == soundex(held)
+    return asked[:1] == held[:1] and (same_sound(asked, held) or soundex(asked) == soundex(held))
 
 
 def premise_level(asked: str, held: Sequence[str]) -> str:
