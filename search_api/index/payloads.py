@@ -20,7 +20,7 @@ import re
 import struct
 import threading
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar, overload
 
@@ -185,6 +185,9 @@ class Placed(Sequence[bytes], Generic[Place]):
         if isinstance(at, slice):
             return tuple([self._read(place) for place in self._places[at]])
         return self._read(self._places[at])
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self._read, self._places)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
