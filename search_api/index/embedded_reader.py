@@ -51,16 +51,15 @@ class EmbeddedReader:
         hits = self._hits(Query.boolean_query(clauses), query.limit)
         if not hits:
             return NOBODY
-        scores, addresses = zip(*hits, strict=True)
-        ranks = [int(score * -PARTS) for score in scores]
-        numbers = self._searcher.fast_field_values("nhs", addresses)
-        ranked = sorted(zip(ranks, numbers, range(len(hits)), strict=True))[: query.limit]
-        ranks, numbers, at = zip(*ranked, strict=True)
+        addresses = [address for _, address in hits]
+        values = self._searcher.fast_field_values("nhs", addresses)
+        ranked = sorted(zip([int(score * -PARTS) for score, _ in hits], values, range(len(hits)), strict=True))
+        ranks, numbers, at = zip(*ranked[: query.limit], strict=True)
         return CandidateSet(
             numbers,
             Placed(self._payload, [addresses[each] for each in at]),
             len(hits) > query.limit,
-            {"candidates": len(ranked)},
+            {"candidates": len(numbers)},
             tuple([-rank for rank in ranks]),
         )
 

@@ -55,7 +55,9 @@ class NameLevels(dict[str, str]):
         jaro, edits = _jaro(asked, held, score_cutoff=SIMILAR_JARO), _edits(asked, held, score_cutoff=2)
         if short >= 3 and (edits <= 1 or jaro >= CLOSE_JARO):
             return CLOSE
-        if short >= 2 and (asked[0] == held[0] and self._sound == soundex(held) or self._metaphone == metaphone(held)):
+        if short >= 2 and (
+            (asked[0] == held[0] and self._sound == soundex(held)) or self._metaphone == metaphone(held)
+        ):
             return SOUNDS
         return SIMILAR if jaro >= SIMILAR_JARO or (edits <= 2 and short >= LONG_NAME) else OTHER
 

@@ -243,7 +243,7 @@ class NameSheet:
 
     def _is_middle(self, words: list[str]) -> bool:
         """The first asked name is, or nearly is, a middle name held."""
-        return len(self._asked.first) > 1 and any([self._middles[word] for word in words[1:] if len(word) > 1])
+        return len(self._asked.first) > 1 and any(self._middles[word] for word in words[1:] if len(word) > 1)
 
     def _exchanged_given(self, text: str) -> str:
         """The family name asked for, as a given name."""
