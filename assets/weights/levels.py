@@ -19,7 +19,6 @@ from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
 from search_api.matching.asked import Asked
 from search_api.matching.matcher import unknown
-from search_api.matching.person import HISTORIC as PREVIOUS
 from search_api.matching.person import Person, unpack
 from search_api.matching.questions import DateRange, Mode, Question
 from search_api.matching.scoring import Scorer
@@ -84,13 +83,3 @@ def _item(items: Sequence[dict[str, Any]] | None, *, earlier: bool) -> dict[str,
     past = [each for each in shown if each["state"] == HISTORIC]
     chosen = past or current if earlier else current or past
     return chosen[0] if chosen else {}
-
-
-def without_history(person: Person) -> Person:
-    """As this person would be held had nothing been kept of earlier names, addresses and contacts."""
-    return person._replace(
-        names=tuple(name for name in person.names if PREVIOUS not in name.marks),
-        postcodes=tuple(pair for pair in person.postcodes if PREVIOUS not in pair[1]),
-        phones=tuple(pair for pair in person.phones if PREVIOUS not in pair[1]),
-        emails=tuple(pair for pair in person.emails if PREVIOUS not in pair[1]),
-    )

@@ -20,14 +20,14 @@ import polars as pl
 
 from assets.index.frames import frame_of
 from assets.replica.tables import PATIENT_TABLE
-from assets.weights.levels import Sampled, level_table, sampled, without_history
+from assets.weights.levels import Sampled, level_table, sampled
 from search_api import db
 from search_api.index.frequencies import Frequencies
 from search_api.index.provider import KeyQuery
 from search_api.matching import blocking
 from search_api.matching.asked import Asked, ask
 from search_api.matching.normalise import EMPTY
-from search_api.matching.person import Person, unpack
+from search_api.matching.person import Person, unpack, without_history
 from search_api.matching.questions import Mode, Question
 from search_api.matching.rarity import weigh
 from search_api.matching.weights import Weights

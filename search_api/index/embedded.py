@@ -107,7 +107,7 @@ class EmbeddedEngine:
                 f"The search index {location.name} cannot be opened.", remedy="Verify the generation, or roll back."
             ) from error
         _same_schema(index, location)
-        return EmbeddedReader(index, self._rules, Payloads(location))
+        return EmbeddedReader(index, self._rules, Payloads(location), location)
 
     def uuid(self, at: IndexPlace) -> str:  # noqa: ARG002 - a folder is told apart by its files' hashes
         """Nothing: the manifest holds the hash of every file."""

@@ -8,10 +8,12 @@ One searcher is opened once and shared: searching releases the interpreter lock.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import tantivy
 from tantivy import Occur, Order, Query
 
+from search_api.index import places
 from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
 from search_api.index.payloads import Payloads, Placed
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
@@ -32,10 +34,11 @@ NOBODY = CandidateSet((), (), False, {"candidates": 0})
 class EmbeddedReader:
     """A published folder, open for reading until ``close``."""
 
-    def __init__(self, index: tantivy.Index, rules: PdsRules, payloads: Payloads) -> None:
+    def __init__(self, index: tantivy.Index, rules: PdsRules, payloads: Payloads, folder: Path) -> None:
         self._index: tantivy.Index | None = index
         self._payloads = payloads
         self._searcher = index.searcher()
+        self._places = places.read(folder, self._searcher)
         self._rules = rules
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
@@ -49,16 +52,15 @@ class EmbeddedReader:
         if not hits:
             return NOBODY
         addresses = [address for _, address in hits]
-        numbers = self._searcher.fast_field_values("nhs", addresses)
-        places = self._searcher.fast_field_values("place", addresses)
-        ranks = [-score for score, _ in hits]
-        ranked = sorted(zip(ranks, numbers, range(len(hits)), strict=True))[: query.limit]
+        values = self._searcher.fast_field_values("nhs", addresses)
+        ranked = sorted(zip([int(score * -PARTS) for score, _ in hits], values, range(len(hits)), strict=True))
+        ranks, numbers, at = zip(*ranked[: query.limit], strict=True)
         return CandidateSet(
-            tuple([int(number or 0) for _, number, _ in ranked]),
-            Placed(self._payloads.read, [int(places[at] or 0) for _, _, at in ranked]),
+            numbers,
+            Placed(self._payload, [addresses[each] for each in at]),
             len(hits) > query.limit,
-            {"candidates": len(ranked)},
-            tuple([int(rank * -PARTS) for rank, _, _ in ranked]),
+            {"candidates": len(numbers)},
+            tuple([-rank for rank in ranks]),
         )
 
     def _clauses(self, keys: Sequence[WeighedKey]) -> list[tuple[Occur, Query]]:
@@ -134,7 +136,7 @@ class EmbeddedReader:
         )
 
     def _payload(self, address: tantivy.DocAddress) -> bytes:
-        return self._payloads.read(int(self._searcher.fast_field_values("place", [address])[0] or 0))
+        return self._payloads.read(self._places[address.segment_ord].of(address.doc))
 
     def key_counts(self, keys: Sequence[str]) -> dict[str, int]:
         """How many documents have each key; deleted ones are not counted, as they are by ``doc_freq``."""

@@ -13,6 +13,7 @@ import polars as pl
 import tantivy
 
 from schemas.errors import PermanentFault
+from search_api.index import places
 from search_api.index.columns import Columns
 from search_api.index.crowding import batches
 from search_api.index.documents import no_collection
@@ -29,6 +30,7 @@ class EmbeddedWriter:
     """
 
     def __init__(self, location: Path, heap_bytes: int, threads: int, payloads: PayloadWriter | None = None) -> None:
+        self._location = location
         self._index = tantivy.Index(SCHEMA, path=str(location))
         self._writer = self._index.writer(heap_size=heap_bytes, num_threads=threads)
         self._payloads = payloads or PayloadWriter(location, next_number(location), last_dictionary(location))
@@ -71,6 +73,7 @@ class EmbeddedWriter:
         """Write everything, payloads first, wait for merges, and release the folder. The writer is then spent."""
         self._payloads.close()
         self.finish_segments()
+        places.write(self._location)
 
     def finish_segments(self) -> None:
         """The same, but shared payloads are closed by whoever shares them."""

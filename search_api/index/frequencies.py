@@ -19,7 +19,8 @@ import polars as pl
 from schemas.errors import GenerationError
 from schemas.fields import HIDDEN
 from search_api.index.spelling import SpellingIndex
-from search_api.matching.normalise import family_name, given_name
+from search_api.matching.blocking import Codes
+from search_api.matching.normalise import Name, family_name, given_name
 from search_api.matching.phonetics import code
 from search_api.matching.rarity import Rarities, Sounds
 from search_api.matching.weights import FrequencyRule, shipped
@@ -140,6 +141,11 @@ class Frequencies:
     def rarities(self) -> Rarities:
         """What keys are worth in this population."""
         return Rarities(self.population, self.sounds)
+
+    @cached_property
+    def kept_codes(self) -> dict[tuple[Name, ...], Codes]:
+        """Codes of names asked for, which follow from these counts (``matching/blocking.py`` keeps them)."""
+        return {}
 
     @cached_property
     def family_spelling(self) -> SpellingIndex:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from search_api.index import places
 from search_api.index.columns import Columns
 from search_api.index.crowding import NO_WATCH, Watch
 from search_api.index.documents import slices
@@ -117,6 +118,7 @@ class Runs:
         self._writer.finish_segments()
         join_parts(self._folders, self._job.folder)
         merge_segments(self._job.folder, self._job.heap_bytes)
+        places.write(self._job.folder)
 
     def _begun(self) -> EmbeddedWriter:
         folder = self._job.folder / f"run-{len(self._folders)}"

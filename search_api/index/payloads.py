@@ -20,9 +20,9 @@ import re
 import struct
 import threading
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Generic, TypeVar, overload
 
 import zstandard
 
@@ -31,6 +31,7 @@ from search_api.packing import Packing
 
 SUFFIX = ".payloads"
 FILE_BITS, ORDINAL_BITS = 20, 40
+_ORDINALS = (1 << ORDINAL_BITS) - 1
 BLOCK = 8
 LEVEL = 5
 DICTIONARY_BYTES = 112_640
@@ -42,7 +43,8 @@ _PASSAGE, _COUNTED = 200, 8
 _MAGIC = b"NCRSPAY1"
 _HEAD, _TAIL, _OFFSETS = struct.Struct("<8sI"), struct.Struct("<Q"), struct.Struct("<QQ")
 _NAME = re.compile(rf"([0-9]{{5}}){re.escape(SUFFIX)}")
-Unpack = Callable[[bytes], bytes]
+# The payloads of a block, by its number in a file.
+Unpack = Callable[[int], bytes]
 
 
 def file_path(folder: Path, number: int) -> Path:
@@ -145,10 +147,10 @@ class Payloads:
 
     def read(self, place: int) -> bytes:
         """The payload at a place. Raises GenerationError when it is not there or damaged."""
-        number, ordinal = place >> ORDINAL_BITS, place & ((1 << ORDINAL_BITS) - 1)
         try:
-            unpack = self._unpackers()[number]
-            return unpack(self._files[number].block(ordinal // BLOCK)).split(b"\n", BLOCK)[ordinal % BLOCK]
+            unpack = self._unpackers()[place >> ORDINAL_BITS]
+            block, at = divmod(place & _ORDINALS, BLOCK)
+            return unpack(block).split(b"\n", BLOCK)[at]
         except (KeyError, IndexError, struct.error, ValueError, zstandard.ZstdError) as error:
             raise GenerationError(
                 f"A payload of the search index {self._folder.name} cannot be read ({type(error).__name__}).",
@@ -165,14 +167,17 @@ class Payloads:
         """What unpacks blocks of each file, for this thread alone."""
         found: dict[int, Unpack] | None = getattr(self._local, "unpackers", None)
         if found is None:
-            found = self._local.unpackers = {number: file.unpacker() for number, file in self._files.items()}
+            found = self._local.unpackers = {number: file.reader() for number, file in self._files.items()}
         return found
 
 
-class Placed(Sequence[bytes]):
+Place = TypeVar("Place")
+
+
+class Placed(Sequence[bytes], Generic[Place]):
     """Payloads of found documents, each fetched when it is read: most are never compared."""
 
-    def __init__(self, read: Callable[[int], bytes], places: list[int]) -> None:
+    def __init__(self, read: Callable[[Place], bytes], places: list[Place]) -> None:
         self._read = read
         self._places = places
 
@@ -187,6 +192,9 @@ class Placed(Sequence[bytes]):
         if isinstance(at, slice):
             return tuple([self._read(place) for place in self._places[at]])
         return self._read(self._places[at])
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self._read, self._places)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
@@ -211,16 +219,18 @@ class _File:
             raise _damaged(path, "not whole")
         self._packing = Packing(self._held[_HEAD.size : _HEAD.size + size], LEVEL)
 
-    def block(self, at: int) -> bytes:
-        """A block as it was packed."""
-        if at >= self._blocks:
-            raise IndexError(at)
-        start, end = _OFFSETS.unpack_from(self._held, self._table + 8 * at)
-        return self._held[start:end]
-
-    def unpacker(self) -> Unpack:
+    def reader(self) -> Unpack:
         """What unpacks blocks, for one thread."""
-        return self._packing.unpacker()
+        held, table, blocks = self._held, self._table, self._blocks
+        offsets, unpack = _OFFSETS.unpack_from, self._packing.unpacker()
+
+        def read(at: int) -> bytes:
+            if at >= blocks:
+                raise IndexError(at)
+            start, end = offsets(held, table + 8 * at)
+            return unpack(held[start:end])
+
+        return read
 
     def close(self) -> None:
         """Let go of the file."""

@@ -20,6 +20,7 @@ from rapidfuzz.distance import OSA
 MIN_LENGTH, MAX_LENGTH = 3, 24
 MULTIPLIER = 0x9E3779B97F4A7C15
 _WORD = 2**64 - 1
+_edits = OSA.distance
 # Words whose neighbours are kept: the same names are asked for again and again.
 _KEPT = 20_000
 
@@ -44,18 +45,14 @@ class SpellingIndex:
         return list(self._kept(word, limit))
 
     def _near(self, word: str, limit: int) -> list[tuple[str, int]]:
-        wanted = np.array(sorted(set(_hashes_of(word))), dtype=np.uint32)
-        low = np.searchsorted(self._hashes, wanted, side="left")
-        high = np.searchsorted(self._hashes, wanted, side="right")
-        owners = {
-            int(owner)
-            for start, end in zip(low.tolist(), high.tolist(), strict=True)
-            if start < end
-            for owner in self._owners[start:end]
-        }
-        found = [(self._names[owner], self._counts[owner]) for owner in owners]
-        near = [pair for pair in found if pair[0] != word and OSA.distance(pair[0], word, score_cutoff=1) <= 1]
-        return sorted(near, key=lambda pair: (-pair[1], pair[0]))[:limit]
+        hashes, owners = self._hashes, self._owners
+        wanted = np.array(list(set(_hashes_of(word))), dtype=np.uint32)
+        low, high = hashes.searchsorted(wanted), hashes.searchsorted(wanted, "right")
+        places = zip(low.tolist(), high.tolist(), strict=True)
+        near = {owner for start, end in places if start < end for owner in owners[start:end].tolist()}
+        names = [(self._names[owner], self._counts[owner]) for owner in near]
+        found = [pair for pair in names if pair[0] != word and _edits(pair[0], word, score_cutoff=1) <= 1]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
 
 def _plain(word: str) -> bool:

@@ -12,7 +12,7 @@ neither. A key with a missing part is skipped, never widened (matching.md 2.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Protocol
@@ -20,7 +20,7 @@ from typing import Protocol
 from search_api.matching import normalise
 from search_api.matching.asked import OPEN_HIGH, Asked, Span
 from search_api.matching.nicknames import related
-from search_api.matching.normalise import Name
+from search_api.matching.normalise import EMPTY, Name
 from search_api.matching.phonetics import code, sibling_codes
 from search_api.matching.questions import Mode
 
@@ -31,6 +31,8 @@ NICKNAME_CODES = 6
 NEIGHBOUR_CODES = 3
 NEIGHBOURS = 6
 SEXES = "MFU"
+# Names asked for whose codes are kept.
+KEPT_CODES = 20_000
 
 
 class Spelling(Protocol):
@@ -52,6 +54,8 @@ class NameCounts(Protocol):
     def family_spelling(self) -> Spelling: ...
     @property
     def given_spelling(self) -> Spelling: ...
+    @property
+    def kept_codes(self) -> dict[tuple[Name, ...], Codes]: ...
 
 
 @dataclass(frozen=True)
@@ -170,13 +174,33 @@ def _own(names: Iterable[Name]) -> tuple[str, ...]:
 
 
 def _family_codes(asked: Asked, counts: NameCounts) -> Codes:
+    """Kept, as common names are asked for again and again; a family name is told from given ones by EMPTY before it,
+    which is never a given name asked for."""
+    return _kept(counts, (EMPTY, asked.family), lambda: _new_family_codes(asked, counts))
+
+
+def _given_codes(asked: Asked, counts: NameCounts) -> Codes:
+    return _kept(counts, asked.given, lambda: _new_given_codes(asked, counts))
+
+
+def _kept(counts: NameCounts, names: tuple[Name, ...], make: Callable[[], Codes]) -> Codes:
+    kept = counts.kept_codes
+    codes = kept.get(names)
+    if codes is None:
+        if len(kept) >= KEPT_CODES:
+            kept.clear()
+        codes = kept[names] = make()
+    return codes
+
+
+def _new_family_codes(asked: Asked, counts: NameCounts) -> Codes:
     own = _own((asked.family,))
     extra = [each for form in asked.family.forms for each in sibling_codes(form)]
     extra += _neighbours(asked.family.joined, counts.family, counts.family_spelling, own)
     return Codes(own, tuple(each for each in dict.fromkeys(extra) if each not in own))
 
 
-def _given_codes(asked: Asked, counts: NameCounts) -> Codes:
+def _new_given_codes(asked: Asked, counts: NameCounts) -> Codes:
     own = _own(asked.given)
     if len(asked.given) == 1 and len(asked.words) > 1:
         own = tuple(dict.fromkeys((*own, *(code(word) for word in asked.words if len(word) > 1))))

@@ -14,7 +14,7 @@ from functools import lru_cache
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from search_api.matching import normalise
-from search_api.matching.nicknames import alike
+from search_api.matching.nicknames import alike, kindred
 from search_api.matching.person import PLACEHOLDER
 from search_api.matching.phonetics import metaphone, soundex, undoubled
 
@@ -41,20 +41,23 @@ class NameLevels(dict[str, str]):
     def __init__(self, asked: str, exact_rule: NameRule) -> None:
         super().__init__()
         self._asked, self._rule = asked, exact_rule
+        self._sound, self._metaphone = soundex(asked), metaphone(asked)
 
     def __missing__(self, held: str) -> str:
         if len(self) >= MOST_HELD:
             self.clear()
-        level = self[held] = self._rule(held) or self._spelling(held.replace(" ", ""))
+        level = self[held] = self._rule(held) or self._spelling(held.replace(" ", "") if " " in held else held)
         return level
 
     def _spelling(self, held: str) -> str:
         asked = self._asked
         short = min(len(asked), len(held))
-        jaro, edits = _jaro(asked, held), _edits(asked, held, score_cutoff=2)
+        jaro, edits = _jaro(asked, held, score_cutoff=SIMILAR_JARO), _edits(asked, held, score_cutoff=2)
         if short >= 3 and (edits <= 1 or jaro >= CLOSE_JARO):
             return CLOSE
-        if short >= 2 and (soundex(asked) == soundex(held) or metaphone(asked) == metaphone(held)):
+        if short >= 2 and (
+            (asked[0] == held[0] and self._sound == soundex(held)) or self._metaphone == metaphone(held)
+        ):
             return SOUNDS
         return SIMILAR if jaro >= SIMILAR_JARO or (edits <= 2 and short >= LONG_NAME) else OTHER
 
@@ -82,13 +85,15 @@ def given_levels(asked: str, whole: str = "") -> NameLevels:
     """Levels of first given names held: exact, initial, nickname, or by spelling. ``whole``: the given value that
     the name opens, a compound one (Anne Marie)."""
 
+    kin = kindred(asked)
+
     def rule(held: str) -> str | None:
-        joined = held.replace(" ", "")
+        joined = held.replace(" ", "") if " " in held else held
         if joined in (asked, whole):
             return EXACT
         if asked[:1] == joined[:1] and (len(asked) == 1 or len(joined) == 1):
             return INITIAL
-        return NICKNAME if alike(asked, joined) else None
+        return NICKNAME if joined in kin else None
 
     return NameLevels(asked, rule)
 
@@ -170,14 +175,17 @@ PlaceRule = Callable[[str], tuple[int, str] | None]
 
 def places_level(rule: PlaceRule, held: Sequence[tuple[str, str]]) -> tuple[str, bool] | None:
     """The same by a rule for what was asked."""
-    best: tuple[int, str, bool] | None = None
-    for code, marks in held:
-        if reached := rule(code):
-            previous = bool(marks)
-            rank, level = (1, "exact_previous") if previous and reached == _SAME_PLACE else reached
-            if best is None or (rank, level, previous) < best:
-                best = (rank, level, previous)
-    return (best[1], best[2] and best[1] != OTHER) if best else None
+    reached = min([place for code, marks in held if (place := place_level(rule, code, marks))], default=None)
+    return (reached[1], reached[2]) if reached else None
+
+
+def place_level(rule: PlaceRule, code: str, marks: str) -> tuple[int, str, bool] | None:
+    """How near one address is, its level, and whether it counts as a previous one that made it."""
+    reached = rule(code)
+    if not reached:
+        return None
+    rank, level = (1, "exact_previous") if marks and reached == _SAME_PLACE else reached
+    return rank, level, bool(marks) and level != OTHER
 
 
 _SAME_PLACE, _OTHER_PLACE = (0, EXACT), (5, OTHER)
@@ -231,9 +239,9 @@ def contact_level(
 
 def near_name(asked: str, held: str) -> bool:
     """Equal, near in spelling or sound, or a short form: for middle names."""
-    if asked == held or same_sound(asked, held) or alike(asked, held):
+    if asked == held or alike(asked, held) or _jaro(asked, held, score_cutoff=CLOSE_JARO) >= CLOSE_JARO:
         return True
-    return JaroWinkler.normalized_similarity(asked, held) >= CLOSE_JARO or soundex(asked) == soundex(held)
+    return asked[:1] == held[:1] and (same_sound(asked, held) or soundex(asked) == soundex(held))
 
 
 def premise_level(asked: str, held: Sequence[str]) -> str:

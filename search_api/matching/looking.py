@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Protocol
 
 from search_api.index.provider import CandidateSet
@@ -92,10 +92,8 @@ def likely(
 ) -> tuple[list[Scored], bool]:
     """The candidates compared, best promise first, as far as ``effort`` goes, and whether its limit cut it.
     ``near``: whoever may be near in both names is compared before others, and whatever the odds."""
-    odds = [promise[worth] for worth in found.worths]
-    order, owed = _order(found.worths, odds, promise if near else None)
-    # Of each place, the odds of all from there on.
-    left = list(accumulate([odds[at] for at in reversed(order)]))[::-1]
+    order, left, owed = _order(found.worths, promise, near=near)
+    worths, numbers, payloads = found.worths, found.numbers, found.payloads
     scored: list[Scored] = []
     # The greatest odds of those compared who have the very same keys as the next: whatever was expected of these,
     # the next are as likely (namesakes of one day).
@@ -104,22 +102,24 @@ def likely(
         if at >= effort.most_compared:
             return scored, True
         step = order[at : at + STEP]
-        more = compare([unpack(found.numbers[each], found.payloads[each]) for each in step])
+        more = compare([unpack(numbers[each], payloads[each]) for each in step])
         reached = {item.person.nhs_number: 2.0 ** min(item.weight, 1000.0) for item in more}
         whole += math.fsum(reached.values())
         scored += more
-        worth = found.worths[order[at + STEP]] if at + STEP < len(order) else -1
-        same = [reached.get(found.numbers[each], 0.0) for each in step if found.worths[each] == worth]
-        alike = max(same, default=0.0) if found.worths[step[0]] != worth else max(alike, *same)
         at += STEP
+        worth = worths[order[at]] if at < len(order) else -1
+        same = [reached.get(numbers[each], 0.0) for each in step if worths[each] == worth]
+        alike = max(same, default=0.0) if worths[step[0]] != worth else max(alike, *same)
     return scored, False
 
 
-def _order(worths: Sequence[int], odds: Sequence[float], near: Promise | None) -> tuple[list[int], int]:
-    """Places by promise, and how many of them must be compared: those near."""
-    places = range(len(worths))
-    if near is None:
-        return sorted(places, key=list(zip(odds, worths, strict=True)).__getitem__, reverse=True), 0
-    owed = {worth: near.near(worth) for worth in set(worths)}
-    keys = [(not owed[worth], -each, -worth) for worth, each in zip(worths, odds, strict=True)]
-    return sorted(places, key=keys.__getitem__), sum([owed[worth] for worth in worths])
+def _order(worths: Sequence[int], promise: Promise, *, near: bool) -> tuple[list[int], list[float], int]:
+    """Places by promise; of each, the odds of all from there on; and how many must be compared: those near.
+
+    Candidates come by descending worth, so those of one worth stand side by side and are ordered as one."""
+    groups = [(worth, list(places)) for worth, places in groupby(range(len(worths)), worths.__getitem__)]
+    owed = {worth for worth, _ in groups if promise.near(worth)} if near else set[int]()
+    groups.sort(key=lambda group: (group[0] in owed, promise[group[0]], group[0]), reverse=True)
+    order = [place for _, places in groups for place in places]
+    left = list(accumulate([promise[worths[place]] for place in reversed(order)]))[::-1]
+    return order, left, sum([len(places) for worth, places in groups if worth in owed])

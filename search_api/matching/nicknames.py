@@ -42,12 +42,14 @@ def _order(name: str) -> tuple[int, str]:
     return len(name), name
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)
+def kindred(name: str) -> frozenset[str]:
+    """Names of which this one is a short form, its own short forms, and short forms of the same names; not itself."""
+    short, formal = _relations()
+    formals = formal.get(name, frozenset())
+    return formals.union(short.get(name, ()), *(short[each] for each in formals)) - {name}
+
+
 def alike(one: str, other: str) -> bool:
     """Whether one is a short form of the other, or both are short forms of one name; not of equals."""
-    if one == other:
-        return False
-    short, formal = _relations()
-    if other in short.get(one, ()) or one in short.get(other, ()):
-        return True
-    return not formal.get(one, frozenset()).isdisjoint(formal.get(other, frozenset()))
+    return other in kindred(one)

@@ -28,57 +28,100 @@ class StoredName(NamedTuple):
 
 
 class Person(NamedTuple):
-    """One candidate. Addresses, phones and e-mails are (value, marks) pairs; marks hold HISTORIC.
+    """One candidate: the sections of the packed form, each read when it is asked for, for most candidates are
+    looked at by name and date alone.
 
-    A telephone or e-mail that is no evidence is marked PLACEHOLDER: a filter finds it, nothing is weighed by it.
+    Addresses, phones and e-mails are (value, marks) pairs; marks hold HISTORIC. A telephone or e-mail that is no
+    evidence is marked PLACEHOLDER: a filter finds it, nothing is weighed by it.
     """
 
     nhs_number: int
-    birth: int
-    sex: str
-    death: int
-    names: tuple[StoredName, ...]
-    postcodes: tuple[tuple[str, str], ...]
-    premises: tuple[str, ...]
-    phones: tuple[tuple[str, str], ...]
-    emails: tuple[tuple[str, str], ...]
-    gp: str
+    birth_text: str = "0"
+    sex: str = ""
+    death_text: str = "0"
+    names_text: str = ""
+    addresses_text: str = ""
+    phones_text: str = ""
+    emails_text: str = ""
+    gp: str = ""
+    steps_text: str = ""
+
+    @property
+    def birth(self) -> int:
+        """As yyyymmdd, 00 unknown, 0 for none."""
+        return int(self.birth_text)
+
+    @property
+    def death(self) -> int:
+        """In the same form."""
+        return int(self.death_text)
+
+    @property
+    def names(self) -> tuple[StoredName, ...]:
+        """Every name ever held."""
+        found = []
+        for family, given, marks, family_steps, given_steps in self.name_texts:
+            slots = tuple(given.split(SLOT)) if given else ()
+            found.append(StoredName(family, slots, marks, int(family_steps), int(given_steps)))
+        return tuple(found)
+
+    @property
+    def name_texts(self) -> list[list[str]]:
+        """Of each name family, given names as packed, marks, and the two frequencies."""
+        if not self.names_text:
+            return []
+        items = zip(self.names_text.split(RECORD), self.steps_text.split(RECORD), strict=True)
+        return [f"{name}{UNIT}{steps}".split(UNIT) for name, steps in items]
+
+    @property
+    def postcodes(self) -> tuple[tuple[str, str], ...]:
+        """Of every address that has one."""
+        return tuple([(code, marks) for code, marks, _ in self._places() if code])
+
+    @property
+    def premises(self) -> tuple[str, ...]:
+        """Openings of address lines."""
+        return tuple([premise for _, _, premise in self._places() if premise])
+
+    @property
+    def phones(self) -> tuple[tuple[str, str], ...]:
+        """Digits."""
+        return _pairs(self.phones_text)
+
+    @property
+    def emails(self) -> tuple[tuple[str, str], ...]:
+        """Lower case."""
+        return _pairs(self.emails_text)
+
+    def _places(self) -> list[list[str]]:
+        return [item.split(UNIT) for item in self.addresses_text.split(RECORD)] if self.addresses_text else []
 
 
-# Half the time of calling the classes.
-_stored, _person = partial(tuple.__new__, StoredName), partial(tuple.__new__, Person)
+# Half the time of calling the class.
+_person = partial(tuple.__new__, Person)
 
 
 def unpack(nhs_number: int, payload: bytes) -> Person:
-    """Read a packed record (about five microseconds)."""
-    birth, sex, death, names, addresses, phones, emails, gp, steps = payload.decode().split(GROUP)
-    places = [item.split(UNIT) for item in addresses.split(RECORD)] if addresses else ()
-    return _person(
-        (
-            nhs_number,
-            int(birth),
-            sex,
-            int(death),
-            _names(names, steps),
-            tuple([(place[0], place[1]) for place in places if place[0]]),
-            tuple([place[2] for place in places if place[2]]),
-            _pairs(phones),
-            _pairs(emails),
-            gp,
-        )
+    """Read a packed record (about a microsecond)."""
+    sections = payload.decode().split(GROUP)
+    if len(sections) != len(Person._fields) - 1:
+        raise ValueError("a packed record has nine sections")
+    return _person((nhs_number, *sections))
+
+
+def without_history(person: Person) -> Person:
+    """As this person would be held had nothing been kept of earlier names, postcodes and contacts."""
+    names = [each for each in person.name_texts if HISTORIC not in each[2]]
+    places = [item.split(UNIT) for item in person.addresses_text.split(RECORD)] if person.addresses_text else []
+    return person._replace(
+        names_text=RECORD.join(UNIT.join(each[:3]) for each in names),
+        steps_text=RECORD.join(UNIT.join(each[3:]) for each in names),
+        addresses_text=RECORD.join(
+            UNIT.join(("" if HISTORIC in marks else code, marks, premise)) for code, marks, premise in places
+        ),
+        phones_text=RECORD.join(UNIT.join(pair) for pair in person.phones if HISTORIC not in pair[1]),
+        emails_text=RECORD.join(UNIT.join(pair) for pair in person.emails if HISTORIC not in pair[1]),
     )
-
-
-def _names(names: str, steps: str) -> tuple[StoredName, ...]:
-    if not names:
-        return ()
-    found = []
-    for item, pair in zip(names.split(RECORD), steps.split(RECORD), strict=True):
-        family, given, marks = item.split(UNIT)
-        family_steps, given_steps = pair.split(UNIT)
-        slots = tuple(given.split(SLOT)) if given else ()
-        found.append(_stored((family, slots, marks, int(family_steps), int(given_steps))))
-    return tuple(found)
 
 
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -49,6 +50,9 @@ _VARIANT, _NEITHER = 0.06, 0.02
 _VARIANT_OF_UNKNOWN, _NEITHER_OF_UNKNOWN = 0.6, 0.06
 # Half the slips keep the initial. A key without a sign is one of many.
 _KEPT_INITIAL_BITS, _UNSIGNED_BITS = -1.0, -6.0
+_VARIANT_BITS = math.log2(_VARIANT)
+# What day and month exchanged are reckoned at among slips of a date, generously.
+_EXCHANGED_BITS = -3.0
 # An outward part says less than a whole postcode; who is asked for with one lives elsewhere in one of four.
 _AREA_BITS, _ELSEWHERE_BITS = 8.0, -2.0
 
@@ -118,12 +122,34 @@ class Promise(dict[int, float]):
         self._named = bool(asked.family.joined), bool(asked.first)
         self._rarity = {sign: int(rarity) for key, rarity in weighed.keys if (sign := marks.of.get(key, 0))}
         self._most = max((int(rarity) for _, rarity in weighed.keys), default=0)
+        self._day = f"a{asked.birth.day:08d}" if asked.birth else ""
+        self._unsigned = weighed.keys
 
     def __missing__(self, worth: int) -> float:
         mark, rest = self._read(worth)
         # More than one key without a sign: variants of both names, or of a date. There is no telling, so compare.
         odds = self[worth] = math.inf if rest > self._most else 2.0 ** self._bits(mark, rest)
         return odds
+
+    @cached_property
+    def _alone(self) -> dict[int, float]:
+        """Bits for a document that has one key, and that without a sign, by the rarity of the key."""
+        found: dict[int, float] = {}
+        for key, worth in self._unsigned:
+            if key not in self._marks.of:
+                rarity = int(worth)
+                found[rarity] = max(found.get(rarity, -math.inf), rarity + self._slips(key))
+        return found
+
+    def _slips(self, key: str) -> float:
+        """Bits, beside its rarity, for what must be wrong in a question where only this key is right."""
+        shares = self._shares
+        neither = max(shares.family.neither, shares.given.neither)
+        if key.startswith(self._day):
+            return shares.birth - _DAY_BITS + _UNSIGNED_BITS + neither
+        if key[0] == "a":
+            return _EXCHANGED_BITS + neither
+        return shares.birth_slip + _VARIANT_BITS if key[0] in "ep" else 0.0
 
     def near(self, worth: int) -> bool:
         """Whether both names asked for may be near to those held, or the given name where the area agrees."""
@@ -141,6 +167,9 @@ class Promise(dict[int, float]):
 
     def _bits(self, mark: int, rest: int) -> float:
         shares, marks = self._shares, self._marks
+        if rest > 0 and not mark:
+            # Several keys, though not of more worth than one may have.
+            return shares.prior + self._place(mark) + self._alone.get(rest, math.inf)
         found = shares.prior + self._date(mark, rest) + self._place(mark)
         found += self._name(shares.family, mark & (FAMILY | HOME_FAMILY | YEAR), mark & marks.family_variants, rest)
         given = mark & (GIVEN | HOME_GIVEN | YEAR)

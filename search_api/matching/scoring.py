@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Generic, NamedTuple, TypeVar
 
 from search_api.matching import comparisons as compare
 from search_api.matching.asked import Asked
-from search_api.matching.normalise import Name
-from search_api.matching.person import HISTORIC, SKIP_FAMILY, SKIP_GIVEN, Person, StoredName
+from search_api.matching.person import HISTORIC, RECORD, SKIP_FAMILY, SKIP_GIVEN, SLOT, UNIT, Person
 from search_api.matching.questions import Evidence
 from search_api.matching.weights import Level, Weights
 
@@ -28,7 +27,10 @@ class Scored(NamedTuple):
 
     def level(self, comparison: str) -> str | None:
         """The level reached in a comparison, None where it said nothing."""
-        return next((item.level for item in self.evidence if item.comparison == comparison), None)
+        for item in self.evidence:
+            if item.comparison == comparison:
+                return item.level
+        return None
 
     @property
     def named(self) -> bool:
@@ -38,7 +40,11 @@ class Scored(NamedTuple):
     @property
     def bits(self) -> float:
         """Evidence without the prior."""
-        return sum(item.weight for item in self.evidence)
+        return sum([item.weight for item in self.evidence])
+
+
+# Half the time of calling the class.
+_scored = partial(tuple.__new__, Scored)
 
 
 class Unknown(NamedTuple):
@@ -73,6 +79,10 @@ class Once(dict[Known, Reached], Generic[Known, Reached]):
         return reached
 
 
+Found = tuple[Evidence, ...]
+NOTHING: Found = ()
+
+
 class Scorer:
     """Scores persons for one weights file; caches the evidence objects it hands out."""
 
@@ -80,6 +90,15 @@ class Scorer:
         self.weights = weights
         self._steps = weights.frequency.steps
         self.make = lru_cache(maxsize=20_000)(self._evidence)
+        # Of each level that no frequency changes, its evidence of a current and of a previous value.
+        self.plain = {
+            comparison: {
+                name: (self._evidence(comparison, name, False, 0), self._evidence(comparison, name, True, 0))
+                for name, level in levels.items()
+                if not level.frequency
+            }
+            for comparison, levels in weights.levels.items()
+        }
 
     def score(self, asked: Asked, persons: Sequence[Person], prior: float, unknown: Unknown = KNOWN) -> list[Scored]:
         """Evidence and weight of each person, in the order given."""
@@ -88,6 +107,11 @@ class Scorer:
     def sheet(self, asked: Asked, prior: float, unknown: Unknown = KNOWN) -> Sheet:
         """For persons who come a few at a time."""
         return Sheet(self, asked, prior, unknown)
+
+    def frequent(self, comparison: str, level: str, previous: bool, steps: str) -> Evidence:
+        """Evidence of a name, which may depend on how many bear it."""
+        plain = self.plain[comparison].get(level)
+        return plain[previous] if plain else self.make(comparison, level, previous, int(steps))
 
     def _evidence(self, comparison: str, name: str, previous: bool, steps: int) -> Evidence:
         level = self.weights.levels[comparison][name]
@@ -99,90 +123,121 @@ class Scorer:
 
 
 class Sheet:
-    """One question against any number of persons: names, dates and places come again and again among them, and
-    each is compared once."""
+    """One question against any number of persons: dates and places come again and again among them, and each is
+    compared once. What is held is read as it is packed, and only as far as the question asks for it."""
 
     def __init__(self, scorer: Scorer, asked: Asked, prior: float, unknown: Unknown) -> None:
-        self._asked, self._prior, self._unknown, self._make = asked, prior, unknown, scorer.make
-        low, high = (asked.birth.low, asked.birth.high) if asked.birth else (0, 0)
-        self._births: Once[int, str | None] = Once(lambda held: compare.birth_level(low, high, held))
+        self._asked, self._prior, self._make = asked, prior, scorer.make
+        self._names = NameSheet(scorer, asked, unknown)
+        self._births: Once[str, Found] = Once(self._birth_found)
+        self._sexes: Once[str, Found] = Once(self._sex_found)
         self._place: Once[str, tuple[int, str] | None] = Once(compare.place_rule(asked.postcode))
-        self._middles: Once[str, bool] = Once(lambda held: compare.near_name(asked.first, held))
-        family, first = asked.family, asked.first
-        whole = asked.given[0] if first else None
-        self._family = compare.family_levels(family.joined, family.words) if family.joined else None
-        self._given = compare.given_levels(first, whole.joined) if whole else None
-        # The given name asked for, where the two may have been exchanged.
-        self._both = whole if family.joined else None
+        self._more = bool(asked.phones or asked.emails or asked.gp or asked.premise or asked.death)
 
     def score(self, persons: Sequence[Person]) -> list[Scored]:
         """Evidence and weight of each person, in the order given."""
         found = []
+        names, placed = self._names.found, bool(self._asked.postcode)
         for person in persons:
-            evidence = (*self.names(person), *self._rest(person))
-            found.append(Scored(person, evidence, self._prior + sum([item.weight for item in evidence])))
+            evidence = names(person) + self._births[person.birth_text] + self._sexes[person.sex]
+            if placed and person.addresses_text:
+                evidence += self._place_found(person.addresses_text)
+            if self._more:
+                evidence = (*evidence, *self._rest(person))
+            found.append(_scored((person, evidence, self._prior + sum([item.weight for item in evidence]))))
         return found
 
-    def names(self, person: Person) -> tuple[Evidence, ...]:
+    def _birth_found(self, held: str) -> Found:
+        birth = self._asked.birth
+        level = compare.birth_level(birth.low, birth.high, int(held)) if birth else None
+        return (self._make("birth_date", level, False, 0),) if level else NOTHING
+
+    def _sex_found(self, held: str) -> Found:
+        asked = self._asked.sex
+        if asked not in ("M", "F") or held not in ("M", "F"):
+            return NOTHING
+        return (self._make("sex", compare.EXACT if asked == held else compare.OTHER, False, 0),)
+
+    def _place_found(self, held: str) -> Found:
+        """The nearest of all addresses ever held."""
+        places = [item.split(UNIT) for item in held.split(RECORD)]
+        reached = compare.places_level(self._place.__getitem__, [(code, marks) for code, marks, _ in places if code])
+        return (self._make("postcode", reached[0], reached[1], 0),) if reached else NOTHING
+
+    def _rest(self, person: Person) -> list[Evidence]:
+        """Contacts; practice, address and death are a little evidence each."""
+        found: list[Evidence] = []
+        asked, make = self._asked, self._make
+        if asked.phones and (reached := compare.contact_level(asked.phones, person.phones, "one_digit", 1)):
+            found.append(make("phone", reached[0], reached[1], 0))
+        if asked.emails and (reached := compare.contact_level(asked.emails, person.emails, "close", 2)):
+            found.append(make("email", reached[0], reached[1], 0))
+        if asked.gp and person.gp:
+            found.append(make("gp", compare.EXACT if asked.gp == person.gp else compare.OTHER, False, 0))
+        if asked.premise and (premises := person.premises):
+            found.append(make("address", compare.premise_level(asked.premise, premises), False, 0))
+        if asked.death and (death := person.death):
+            inside = asked.death.low <= death <= asked.death.high
+            found.append(make("death_date", compare.EXACT if inside else compare.OTHER, False, 0))
+        return found
+
+
+class NameSheet:
+    """The names of one question against those held."""
+
+    def __init__(self, scorer: Scorer, asked: Asked, unknown: Unknown) -> None:
+        self._asked, self._unknown, self._frequent, self._plain = asked, unknown, scorer.frequent, scorer.plain
+        family, first = asked.family, asked.first
+        whole = asked.given[0] if first else None
+        self._family = compare.family_levels(family.joined, family.words) if family.joined else None
+        self._given = compare.given_levels(first, whole.joined) if whole else None
+        # The given name asked for as a family name, and the other way round, where the two may have been exchanged.
+        self._as_family = compare.family_levels(whole.joined, whole.words) if whole and family.joined else None
+        self._as_given = compare.given_levels(family.joined)
+        self._middles: Once[str, bool] = Once(lambda held: compare.near_name(first, held))
+
+    def found(self, person: Person) -> Found:
         """The most telling pairing of the asked name with any name ever held."""
-        if len(person.names) == 1:
-            pairings = self._pairings(person.names[0])
-            return pairings[0] if len(pairings) == 1 else max(pairings, key=_bits)
-        return max([each for held in person.names for each in self._pairings(held)], key=_bits, default=())
+        best: Found | None = None
+        for family, given, marks, family_steps, given_steps in person.name_texts:
+            previous = HISTORIC in marks
+            named = called = NOTHING
+            if self._family is not None and family and SKIP_FAMILY not in marks:
+                level = _misspelt(self._family[family], family_steps, self._unknown.family)
+                named = (self._frequent("family", level, previous, family_steps),)
+            if self._given is not None and given and SKIP_GIVEN not in marks:
+                called = self._called(given, previous, given_steps)
+            pairing = (*named, *called, self._order("as_given", previous)) if named and called else named or called
+            best = pairing if best is None else _better(best, pairing)
+            if self._as_family is not None and named and called and named[0].level != compare.EXACT:
+                reached = self._as_family[family], self._exchanged_given(given)
+                if reached != _NEITHER:
+                    best = _better(best, self._exchanged(reached, previous, family_steps, given_steps))
+        return best or NOTHING
 
-    def _pairings(self, held: StoredName) -> list[tuple[Evidence, ...]]:
-        """The names held as asked for, and exchanged where that may tell more."""
-        previous = HISTORIC in held.marks
-        has_family = bool(held.family) and SKIP_FAMILY not in held.marks
-        words = " ".join(held.given).split(" ") if held.given and SKIP_GIVEN not in held.marks else []
-        straight: list[Evidence] = []
-        family = self._family[held.family] if has_family and self._family is not None else None
-        if family:
-            family = _misspelt(family, held.family_steps, self._unknown.family)
-            straight.append(self._make("family", family, previous, held.family_steps))
-        given = self._given_level(held, words) if words and self._given is not None else None
-        if given:
-            given = _misspelt(given, held.given_steps, self._unknown.given)
-            straight.append(self._make("given", given, previous, held.given_steps))
-            if self._asked.middle:
-                straight += self._middle(words, given, previous)
-        if family and given:
-            straight.append(self._make("name_order", "as_given", previous, 0))
-        if has_family and words and self._both is not None and family != compare.EXACT:
-            exchanged = self._exchanged(self._both, held, words, previous=previous)
-            return [tuple(straight), exchanged] if exchanged else [tuple(straight)]
-        return [tuple(straight)]
+    def _order(self, level: str, previous: bool) -> Evidence:
+        return self._plain["name_order"][level][previous]
 
-    def _exchanged(
-        self, first: Name, held: StoredName, words: list[str], *, previous: bool
-    ) -> tuple[Evidence, ...] | None:
-        """The asked family name as given name and the other way round; one of them may have changed."""
-        family = compare.family_levels(first.joined, first.words)[held.family]
-        as_given = compare.given_levels(self._asked.family.joined)
-        given = as_given[words[0]]
-        if given != compare.EXACT and len(words) > 1 and as_given[held.given[0]] == compare.EXACT:
-            given = compare.EXACT
-        if family == given == compare.OTHER:
-            return None
-        family = _misspelt(family, held.family_steps, self._unknown.given_as_family)
-        given = _misspelt(given, held.given_steps, self._unknown.family_as_given)
-        return (
-            self._make("family", family, previous, held.family_steps),
-            self._make("given", given, previous, held.given_steps),
-            self._make("name_order", "swapped", previous, 0),
-        )
+    def _called(self, text: str, previous: bool, steps: str) -> Found:
+        """The first given name, and those after it. ``text``: given names as packed."""
+        words = text.replace(SLOT, " ").split(" ")
+        level = _misspelt(self._given_level(text, words), steps, self._unknown.given)
+        found = (self._frequent("given", level, previous, steps),)
+        if not self._asked.middle or level == compare.MIDDLE:
+            return found
+        middle = compare.middle_level(self._asked.middle, words[1:])
+        return (*found, self._plain["middle_names"][middle][previous]) if middle else found
 
-    def _given_level(self, held: StoredName, words: list[str]) -> str:
+    def _given_level(self, text: str, words: list[str]) -> str:
         """First asked word against the first held, then what else of the given names it may be."""
         assert self._given is not None  # noqa: S101 - only asked where there is one
-        asked, levels = self._asked, self._given
-        level = levels[words[0]]
+        level = self._given[words[0]]
         if level != compare.EXACT and len(words) > 1:
-            if levels[held.given[0]] == compare.EXACT:
+            if _opens_with_several(text) and self._given[text.partition(SLOT)[0]] == compare.EXACT:
                 return compare.EXACT
             if level in _MAYBE_MIDDLE and self._is_middle(words):
                 return compare.MIDDLE
-        if level == compare.OTHER and words[0] in asked.middle:
+        if level == compare.OTHER and words[0] in self._asked.middle:
             return compare.MIDDLE
         return level
 
@@ -190,44 +245,36 @@ class Sheet:
         """The first asked name is, or nearly is, a middle name held."""
         return len(self._asked.first) > 1 and any(self._middles[word] for word in words[1:] if len(word) > 1)
 
-    def _middle(self, words: list[str], given: str, previous: bool) -> list[Evidence]:
-        if given == compare.MIDDLE:
-            return []
-        level = compare.middle_level(self._asked.middle, words[1:])
-        return [self._make("middle_names", level, previous, 0)] if level else []
+    def _exchanged_given(self, text: str) -> str:
+        """The family name asked for, as a given name."""
+        value = text.partition(SLOT)[0]
+        level = self._as_given[value.partition(" ")[0]]
+        return compare.EXACT if " " in value and self._as_given[value] == compare.EXACT else level
 
-    def _rest(self, person: Person) -> list[Evidence]:
-        found: list[Evidence] = []
-        asked, make = self._asked, self._make
-        if asked.birth and (level := self._births[person.birth]):
-            found.append(make("birth_date", level, False, 0))
-        if asked.sex in ("M", "F") and person.sex in ("M", "F"):
-            found.append(make("sex", compare.EXACT if asked.sex == person.sex else compare.OTHER, False, 0))
-        if asked.postcode and (reached := compare.places_level(self._place.__getitem__, person.postcodes)):
-            found.append(make("postcode", reached[0], reached[1], 0))
-        if asked.phones and (reached := compare.contact_level(asked.phones, person.phones, "one_digit", 1)):
-            found.append(make("phone", reached[0], reached[1], 0))
-        if asked.emails and (reached := compare.contact_level(asked.emails, person.emails, "close", 2)):
-            found.append(make("email", reached[0], reached[1], 0))
-        return found + self._light(person) if asked.gp or asked.premise or asked.death else found
-
-    def _light(self, person: Person) -> list[Evidence]:
-        """Practice, address and death: a little evidence each."""
-        found, asked = [], self._asked
-        if asked.gp and person.gp:
-            found.append(self._make("gp", compare.EXACT if asked.gp == person.gp else compare.OTHER, False, 0))
-        if asked.premise and person.premises:
-            found.append(self._make("address", compare.premise_level(asked.premise, person.premises), False, 0))
-        if asked.death and person.death:
-            inside = asked.death.low <= person.death <= asked.death.high
-            found.append(self._make("death_date", compare.EXACT if inside else compare.OTHER, False, 0))
-        return found
+    def _exchanged(self, reached: tuple[str, str], previous: bool, family_steps: str, given_steps: str) -> Found:
+        """Both names exchanged; one of them may have changed."""
+        family = _misspelt(reached[0], family_steps, self._unknown.given_as_family)
+        given = _misspelt(reached[1], given_steps, self._unknown.family_as_given)
+        return (
+            self._frequent("family", family, previous, family_steps),
+            self._frequent("given", given, previous, given_steps),
+            self._order("swapped", previous),
+        )
 
 
-def _bits(pairing: tuple[Evidence, ...]) -> float:
-    return sum([item.weight for item in pairing])
+_NEITHER = (compare.OTHER, compare.OTHER)
 
 
-def _misspelt(level: str, held_steps: int, limit: int) -> str:
+def _opens_with_several(given: str) -> bool:
+    """Whether the first given value is of several words."""
+    return " " in given and " " in given.partition(SLOT)[0]
+
+
+def _better(one: Found, other: Found) -> Found:
+    """The pairing with more bits, the first of equals."""
+    return other if sum([item.weight for item in other]) > sum([item.weight for item in one]) else one
+
+
+def _misspelt(level: str, held_steps: str, limit: int) -> str:
     """Near in letters to a name that people bear, where hardly anybody bears what was asked."""
-    return compare.MISSPELT if level == compare.CLOSE and limit and held_steps < limit else level
+    return compare.MISSPELT if limit and level == compare.CLOSE and int(held_steps) < limit else level

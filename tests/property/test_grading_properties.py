@@ -39,7 +39,7 @@ def strong(draw: st.DrawFn) -> tuple[Evidence, ...]:
 
 
 def scored(held: tuple[Evidence, ...], population: int = 1_000_000, number: int = 1) -> Scored:
-    someone = Person(number, 0, "", 0, (), (), (), (), (), "")
+    someone = Person(number)
     return Scored(someone, held, shipped().prior(population) + sum(item.weight for item in held))
 
 

@@ -216,7 +216,7 @@ def scored(number: int, **levels: tuple[str, float]) -> Scored:
     """A candidate with made-up evidence, on the prior of 63 million."""
     evidence = tuple(Evidence(comparison, level, bits) for comparison, (level, bits) in levels.items())
     prior = shipped().prior(63_000_000)
-    someone = Person(number, 0, "", 0, (), (), (), (), (), "")
+    someone = Person(number)
     return Scored(someone, evidence, prior + sum(item.weight for item in evidence))
 
 
@@ -416,7 +416,7 @@ def test_a_name_that_many_bear_is_no_rarer_than_they_are_many(others: int | None
 
 
 def _alone(evidence: tuple[Evidence, ...], margin: float, others: int | None) -> Grade:
-    someone = Person(1, 0, "", 0, (), (), (), (), (), "")
+    someone = Person(1)
     return grades([Scored(someone, evidence, margin)], shipped().grades, lambda _: others)[0]
 
 
@@ -442,7 +442,7 @@ def test_a_file_of_an_earlier_release_grades_as_it_did() -> None:
     del raw["grades"]["certain_alone_odds_bits"]
     raw["grades"]["certain_evidence_alone_bits"] = 34.0
     rule = Weights.parse(json.dumps(raw)).grades
-    someone = Person(1, 0, "", 0, (), (), (), (), (), "")
+    someone = Person(1)
     for bits, grade in ((34.5, Grade.CERTAIN), (33.5, Grade.PROBABLE)):
         evidence = (
             Evidence("family", "exact", bits - 22.9),
