@@ -44,6 +44,7 @@ def serve(
     uvicorn.run(
         "search_api.serve:build_app",
         factory=True,
+        http="search_api.one_write:OneWrite",
         host=address,
         port=number,
         workers=workers,

@@ -8,6 +8,8 @@ Sources: reference/pds.md section 2.5 (check digit), section 2.2 (ODS code patte
 from __future__ import annotations
 
 import re
+from itertools import starmap
+from operator import mul
 
 from schemas.errors import InvalidNhsNumber
 
@@ -17,6 +19,7 @@ ODS_CODE_SYSTEM = "https://fhir.nhs.uk/Id/ods-organization-code"
 NO_FIXED_ABODE = "ZZ99 3VZ"
 PSEUDO_POSTCODE_AREA = "ZZ99"
 
+_WEIGHTS = tuple(range(10, 1, -1))
 _TEN_DIGITS = re.compile(r"[0-9]{10}")
 _ODS_CODE = re.compile(r"[0-9A-Z]+")
 _POSTCODE = re.compile(r"([A-Z]{1,2}[0-9][0-9A-Z]?) ?([0-9][A-Z]{2})")
@@ -27,7 +30,7 @@ def check_digit(nine_digits: str) -> int | None:
 
     Weights 10..2, then 11 - (sum mod 11); 11 counts as 0, and 10 is never issued.
     """
-    total = sum(int(digit) * weight for digit, weight in zip(nine_digits, range(10, 1, -1), strict=True))
+    total = sum(starmap(mul, zip(map(int, nine_digits), _WEIGHTS, strict=True)))
     remainder = 11 - total % 11
     if remainder == 10:
         return None

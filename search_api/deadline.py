@@ -9,23 +9,25 @@ Several waits of one request share one budget this way, without each function in
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 _until: ContextVar[float | None] = ContextVar("ncrs_deadline", default=None)
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
+class within:  # noqa: N801 - read as a word of the block it opens
     """Work in this block has ``seconds``; an earlier deadline around it stays the earlier one."""
-    before = _until.get()
-    moment = time.monotonic() + seconds
-    token = _until.set(moment if before is None else min(before, moment))
-    try:
-        yield
-    finally:
-        _until.reset(token)
+
+    __slots__ = ("_moment", "_token")
+
+    def __init__(self, seconds: float) -> None:
+        self._moment = time.monotonic() + seconds
+
+    def __enter__(self) -> None:
+        before = _until.get()
+        self._token = _until.set(self._moment if before is None else min(before, self._moment))
+
+    def __exit__(self, *_: object) -> None:
+        _until.reset(self._token)
 
 
 def left(seconds: float) -> float:

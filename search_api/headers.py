@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 
 from search_api import errors
 
@@ -75,9 +77,10 @@ def well_formed_request_id(headers: Mapping[str, str]) -> str | None:
     return value if _UUID.fullmatch(value) else None
 
 
-def generation_headers(generation: str, as_at: datetime) -> dict[str, str]:
+@lru_cache(maxsize=8)
+def generation_headers(generation: str, as_at: datetime) -> Mapping[str, str]:
     """What every answer from a generation names: which one, and the time its data is true for."""
-    return {GENERATION: generation, AS_AT: as_at.isoformat()}
+    return MappingProxyType({GENERATION: generation, AS_AT: as_at.isoformat()})
 
 
 def etag(version: object) -> str:

@@ -1,4 +1,4 @@
-"""The line of each request: made at once, written with the others of the same moment.
+"""The line of each request: noted at once, written with the others of the same moment.
 
 Belongs here: the buffer of lines and the thread that writes it. Does not belong here: which fields a line
 may have (``logging.py``), any other event: those are written at once, after the lines that wait.
@@ -28,7 +28,7 @@ class RequestLines:
 
     def __init__(self) -> None:
         self.wanted = True
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[tuple[datetime, dict[str, Any]]] = deque()
         self._some = threading.Event()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -36,8 +36,7 @@ class RequestLines:
 
     def add(self, fields: dict[str, Any]) -> None:
         """One line; ``fields`` but the time of it."""
-        moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        self._lines.append(orjson.dumps({**fields, "timestamp": moment}, option=orjson.OPT_SORT_KEYS))
+        self._lines.append((datetime.now(UTC), fields))
         if not self._some.is_set():
             self._some.set()
             if self._thread is None:
@@ -48,7 +47,7 @@ class RequestLines:
         """Write what waits, now."""
         with self._writing:
             self._some.clear()
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            lines = [_line(*self._lines.popleft()) for _ in range(len(self._lines))]
             if lines:
                 sys.stdout.write(b"\n".join((*lines, b"")).decode())
                 sys.stdout.flush()
@@ -57,3 +56,8 @@ class RequestLines:
         while self._some.wait():
             time.sleep(LINGER_S)
             self.flush()
+
+
+def _line(at: datetime, fields: dict[str, Any]) -> bytes:
+    moment = at.isoformat().replace("+00:00", "Z")
+    return orjson.dumps({**fields, "timestamp": moment}, option=orjson.OPT_SORT_KEYS)

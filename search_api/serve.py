@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gc
 import sys
+from functools import partial
 
 from fastapi import FastAPI
 
-from search_api import logging
+from search_api import cores, logging
 from search_api.access.audit import AuditLog
 from search_api.access.gate import AccessGate
 from search_api.app import create_app
@@ -31,10 +32,10 @@ def build_app() -> FastAPI:
     """The API as the environment sets it up. Raises ConfigurationError."""
     settings = Settings()
     logging.configure(settings.log_level)
-    return create_app(build_services(settings), _settled)
+    return create_app(build_services(settings), partial(_settled, settings))
 
 
-def _settled() -> None:
+def _settled(settings: Settings) -> None:
     """What was made at the start stays: it need not be looked through for garbage again and again.
 
     A reading thread gives the interpreter up after a millisecond, not five: the event loop waits for it
@@ -43,6 +44,8 @@ def _settled() -> None:
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_S)
+    if settings.one_core:
+        cores.settle()
 
 
 def build_services(settings: Settings) -> Services:

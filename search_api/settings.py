@@ -136,6 +136,11 @@ class Settings(BaseSettings):
         description="Threads that search and read; more requests wait, then are shed. Default 2, or 32 with OpenSearch,"
         " where they mostly wait for the cluster; NCRS_OPENSEARCH_POOL should not be less.",
     )
+    one_core: bool = Field(
+        True,
+        description="Whether the threads of a serving process share one processor core, each process one of its own"
+        " while there are some left. False where a core is lent by quota, as to a container without cores of its own.",
+    )
     queue_limit: int = Field(64, description="Requests that may wait for a thread; beyond it 503 with Retry-After.")
     drain_seconds: float = Field(
         2.0,

@@ -14,8 +14,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 from schemas.errors import PassingFault, PermanentFault
 from search_api import deadline, logging
@@ -35,9 +35,11 @@ class Worker:
     """Runs functions in threads. At most ``worker_threads`` run and ``queue_limit`` wait."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._pool = ThreadPoolExecutor(settings.read_threads, thread_name_prefix="ncrs-read")
+        self._size = settings.read_threads
         self._most = settings.read_threads + settings.queue_limit
         self._metrics = metrics
+        self._queue: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()  # None: end, a thread each
+        self._threads: list[threading.Thread] = []
         self._counting = threading.Lock()
         self._waiting = 0
         self.budget = settings.search_deadline_ms / 1000
@@ -61,11 +63,13 @@ class Worker:
         with self._counting:
             shed = self._waiting >= self._most
             self._waiting += not shed
+            if not self._threads:
+                self._start()
         if shed:
             self._metrics.shed.inc()
             logging.event("API012", "warning")
             raise service_unavailable(RETRY_AFTER)
-        self._pool.submit(self._do, work, time.monotonic() + self.budget, keep, fail)
+        self._queue.put((work, time.monotonic() + self.budget, keep, fail))
 
     def overdue(self) -> SpineError:
         """What is said when time has run out; counted and logged."""
@@ -76,6 +80,18 @@ class Worker:
     def _run_out(self, promise: Promise[T]) -> None:
         if not promise.future.done():
             promise.future.set_exception(self.overdue())
+
+    def _start(self) -> None:
+        """Begun with the first work, by whoever brings it: they keep to its core (``cores.py``)."""
+        for number in range(self._size):
+            thread = threading.Thread(target=self._work, name=f"ncrs-read_{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        while (given := self._queue.get()) is not None:
+            self._do(*given)
+            del given  # while a thread waits, it must not keep what it did last
 
     def _do(
         self, work: Callable[[], T], until: float, keep: Callable[[T], None], fail: Callable[[BaseException], None]
@@ -95,7 +111,10 @@ class Worker:
 
     def close(self) -> None:
         """Ends when running work has ended; nothing new is taken."""
-        self._pool.shutdown(wait=True)
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
 
 
 def _contained(work: Callable[[], T], until: float, budget: float) -> T:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,7 +32,6 @@ from search_api.settings import Settings
 
 RETRY_AFTER_S = 5
 _POLL_S = 0.005
-_IDLE_S = 0.5
 
 
 class AuditUnavailable(SpineError):
@@ -61,8 +60,8 @@ class AuditLog:
         self._batch = settings.audit_batch
         self.timeout = settings.audit_timeout
         self._appender = Appender(self.engine)
-        self._queue: deque[_Waiting] = deque()
-        self._changed = threading.Condition()
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()  # None: no more come
+        self._taking = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -102,23 +101,22 @@ class AuditLog:
         Raises AuditUnavailable once closed.
         """
         waiting = _Waiting(event_content(event, datetime.now(UTC)), durable, failed)
-        with self._changed:
+        with self._taking:
             if self._closed:
                 raise AuditUnavailable
-            if len(self._queue) >= self._limit:
+            if self._queue.qsize() >= self._limit:
                 return False
-            self._queue.append(waiting)
+            self._queue.put(waiting)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._write_all, name="audit-writer", daemon=True)
                 self._thread.start()
-            self._changed.notify()
         return True
 
     def close(self) -> None:
         """Write what waits, stop the writer, close the database. Later events are refused."""
-        with self._changed:
+        with self._taking:
             self._closed = True
-            self._changed.notify()
+            self._queue.put(None)
             thread = self._thread
         if thread is not None:
             thread.join(self.timeout)
@@ -126,17 +124,27 @@ class AuditLog:
         self.engine.dispose()
 
     def _write_all(self) -> None:
-        while batch := self._next_batch():
+        last = False
+        while not last:
+            batch, last = self._next_batch()
             self._write(batch)
 
-    def _next_batch(self) -> list[_Waiting]:
-        with self._changed:
-            while not self._queue and not self._closed:
-                self._changed.wait(_IDLE_S)
-            return [self._queue.popleft() for _ in range(min(len(self._queue), self._batch))]
+    def _next_batch(self) -> tuple[list[_Waiting], bool]:
+        """Whatever waits, at least one event; and whether that was the last."""
+        batch: list[_Waiting] = []
+        try:
+            found = self._queue.get()
+            while found is not None:
+                batch.append(found)
+                if len(batch) == self._batch:
+                    return batch, False
+                found = self._queue.get_nowait()
+        except Empty:
+            return batch, False
+        return batch, True
 
     def _write(self, batch: list[_Waiting]) -> None:
-        failure = self._append(batch)
+        failure = self._append(batch) if batch else None
         for waiting in batch:
             if failure is None:
                 waiting.durable(None)

@@ -16,16 +16,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Connection, Dialect, Engine, Index, Integer, Text, insert, select
+from sqlalchemy import BigInteger, Connection, Dialect, Engine, Index, Integer, PoolProxiedConnection, Text, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from search_api.access.context import AccessEvent
-from search_api.ops.database import create_tables, open_engine, write_connection, writing_connection
+from search_api.ops.database import create_tables, open_engine, write_connection
 
 GENESIS = "0" * 64
 BIG = BigInteger().with_variant(Integer, "sqlite")  # in SQLite only INTEGER keys are row ids
@@ -87,6 +88,7 @@ PATIENTS: Any = AccessEventPatient.__table__  # type: ignore[attr-defined]
 HEAD: Any = AccessChainHead.__table__  # type: ignore[attr-defined]
 
 CONTENT = tuple(column.name for column in EVENTS.columns if column.name not in ("previous_hash", "hash"))
+_columns = itemgetter(*CONTENT[1:])
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def event_content(event: AccessEvent, at: datetime) -> dict[str, Any]:
 
 def chain_hash(previous: str, values: Sequence[Any]) -> str:
     """Hash of an event whose columns, in the order of CONTENT, are ``values``."""
-    return hashlib.sha256(previous.encode() + b"\n" + orjson.dumps(list(values))).hexdigest()
+    return hashlib.sha256(previous.encode() + b"\n" + orjson.dumps(values)).hexdigest()
 
 
 def append(engine: Engine, contents: Sequence[dict[str, Any]]) -> ChainHead:
@@ -151,13 +153,13 @@ def append(engine: Engine, contents: Sequence[dict[str, Any]]) -> ChainHead:
 class Appender:
     """Appends events, one transaction a call, on a connection of its own that is kept. For one thread.
 
-    The transaction is the engine's, with its locks and its waiting for the disk; the four statements in it go
-    to the driver as they are, because composing them costs several times what the database does.
+    The connection is the engine's, opened as every other; the statements of the transaction go to the driver as they
+    are, because composing them and following their transaction costs as much as the database does.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._connection: Connection | None = None
+        self._connection: PoolProxiedConnection | None = None
         self._statements = _Statements(engine.dialect)
 
     def append(self, contents: Sequence[dict[str, Any]]) -> ChainHead:
@@ -165,16 +167,31 @@ class Appender:
 
         Raises SQLAlchemyError; nothing is appended then.
         """
-        connection = self._connection = self._connection or writing_connection(self._engine)
-        with connection.begin(), closing(connection.connection.cursor()) as cursor:
+        try:
+            connection = self._connection = self._connection or self._engine.raw_connection()
+            with closing(connection.cursor()) as cursor:
+                head = self._appended(cursor, contents)
+                connection.commit()
+        except BaseException as error:
+            self._undo()
+            if not isinstance(error, self._statements.fault):
+                raise
+            # The driver's text may hold values of the event; only its kind goes on.
+            raise SQLAlchemyError(f"The audit database refused an event ({type(error).__name__}).") from None
+        return head
+
+    def _undo(self) -> None:
+        """A connection that cannot even do that is let go of: its transaction ends with it."""
+        if self._connection is not None:
             try:
-                return self._appended(cursor, contents)
-            except self._statements.fault as error:
-                # The driver's text may hold values of the event; only its kind goes on.
-                raise SQLAlchemyError(f"The audit database refused an event ({type(error).__name__}).") from None
+                self._connection.rollback()
+            except self._statements.fault:
+                self._connection.invalidate()
+                self._connection = None
 
     def _appended(self, cursor: Any, contents: Sequence[dict[str, Any]]) -> ChainHead:
-        cursor.execute(self._statements.head)
+        for statement in self._statements.begin:
+            cursor.execute(statement)
         rows, head = _chained(contents, ChainHead(*cursor.fetchone()))
         cursor.executemany(self._statements.event, rows)
         if patients := [
@@ -188,7 +205,7 @@ class Appender:
         """Give the connection back; the next event opens another. A connection that is lost is just let go of."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(SQLAlchemyError):
+            with suppress(SQLAlchemyError, self._statements.fault):
                 connection.close()
 
 
@@ -196,10 +213,12 @@ class _Statements:
     """The statements of an append in the dialect's words, and the class of its driver's exceptions."""
 
     def __init__(self, dialect: Dialect) -> None:
-        lock = "" if dialect.name == "sqlite" else " FOR UPDATE"
+        sqlite = dialect.name == "sqlite"
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         self.fault: type[Exception] = dialect.loaded_dbapi.Error
-        self.head = f"SELECT sequence, hash FROM {HEAD.name}{lock}"  # noqa: S608 - names of ours
+        head = f"SELECT sequence, hash FROM {HEAD.name}"  # noqa: S608 - names of ours
+        # The write lock from the start, as the engine's own transactions have it (``ops/database.py``).
+        self.begin = ("BEGIN IMMEDIATE", head) if sqlite else (f"{head} FOR UPDATE",)
         self.event = _insert(EVENTS, mark)
         self.patient = _insert(PATIENTS, mark)
         self.move = f"UPDATE {HEAD.name} SET sequence = {mark}, hash = {mark}"  # noqa: S608 - names of ours
@@ -222,7 +241,7 @@ def _chained(contents: Sequence[dict[str, Any]], head: ChainHead) -> tuple[list[
     sequence, previous = head.sequence, head.hash
     for content in contents:
         sequence += 1
-        values = (sequence, *(content[name] for name in CONTENT[1:]))
+        values = (sequence, *_columns(content))
         following = chain_hash(previous, values)
         rows.append((*values, previous, following))
         previous = following

@@ -35,7 +35,6 @@ from search_api.headers import CORRELATION_ID, check_request_id, well_formed_req
 from search_api.settings import Settings
 
 RECORD_PARAMETER = "id"
-CHOOSING = (SESSION_ROLE, END_USER_ORGANISATION)
 MOST_CALLERS = 32  # of one token: a user has a handful of roles
 
 
@@ -48,11 +47,20 @@ class Recorder(Protocol):
 
 
 @dataclass(frozen=True)
+class _Chosen:
+    """A caller of one token, the organisation of the same headers, and the policies that it may use with any record."""
+
+    caller: Caller
+    organisation: str | None
+    allowed: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
 class _Proved:
-    """What one token proves, and its callers by the headers that choose among them."""
+    """What one token proves, and what was chosen of it by the headers that choose."""
 
     identity: Identity
-    callers: dict[tuple[str, ...], Caller] = field(default_factory=dict)
+    chosen: dict[tuple[str, str], _Chosen] = field(default_factory=dict)
 
 
 class AccessGate:
@@ -90,15 +98,15 @@ class AccessGate:
             proved = self._proved[claims] = _Proved(self._reader.identity(claims))
         return proved
 
-    def _caller(self, proved: _Proved, headers: Mapping[str, str]) -> Caller:
-        """The caller that these headers choose; each choice is read once for each token."""
-        chosen = tuple(headers.get(name, "") for name in CHOOSING)
-        caller = proved.callers.get(chosen)
-        if caller is None:
-            caller = self._reader.caller(proved.identity, headers)
-            if len(proved.callers) < MOST_CALLERS:
-                proved.callers[chosen] = caller
-        return caller
+    def _choose(self, proved: _Proved, headers: Mapping[str, str]) -> _Chosen:
+        """What these headers choose; each choice is read once for each token."""
+        choice = headers.get(SESSION_ROLE, ""), headers.get(END_USER_ORGANISATION, "")
+        chosen = proved.chosen.get(choice)
+        if chosen is None:
+            chosen = _Chosen(self._reader.caller(proved.identity, headers), end_user_organisation(headers))
+            if len(proved.chosen) < MOST_CALLERS:
+                proved.chosen[choice] = chosen
+        return chosen
 
     async def authorise_token(self, token: str, policy: str, *, role: str = "") -> Caller:
         """The caller of a command. Raises SpineError; a refusal is recorded first, as a request's is.
@@ -136,16 +144,21 @@ class AccessGate:
         return caller
 
     async def _authorise(self, request: Request, policy: str, seen: dict[str, Any]) -> Caller:
-        proved = await self._prove(request.headers.getlist("authorization"))
+        headers = request.headers
+        proved = await self._prove(headers.getlist("authorization"))
         seen["identity"] = proved.identity
-        check_request_id(request.headers)
-        seen["caller"] = caller = self._caller(proved, request.headers)
-        decision = self.table.decide(policy, caller, request.path_params.get(RECORD_PARAMETER))
-        if decision is not Decision.ALLOWED:
-            seen["decision"] = decision
-            raise refusal(caller, request.method)
-        request.state.caller = caller
-        request.state.end_user_organisation = end_user_organisation(request.headers)
+        check_request_id(headers)
+        chosen = self._choose(proved, headers)
+        seen["caller"] = caller = chosen.caller
+        if policy not in chosen.allowed:
+            decision = self.table.decide(policy, caller, request.path_params.get(RECORD_PARAMETER))
+            if decision is not Decision.ALLOWED:
+                seen["decision"] = decision
+                raise refusal(caller, request.method)
+            if not self.table.own_record(policy, caller):
+                chosen.allowed.add(policy)
+        state = request.state
+        state.caller, state.end_user_organisation = caller, chosen.organisation
         return caller
 
     async def _record_refusal(self, request: Request, policy: str, seen: dict[str, Any], error: SpineError) -> None:

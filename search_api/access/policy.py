@@ -66,6 +66,11 @@ class PolicyTable:
             return Decision.ACTIVITY
         return _own_record(caller, record) if rule.own_record else Decision.ALLOWED
 
+    def own_record(self, name: str, caller: Caller) -> bool:
+        """Whether the decision depends on the record asked for."""
+        rule = self.policy(name).modes.get(caller.mode)
+        return rule is not None and rule.own_record
+
     def allows(self, name: str, caller: Caller, record: str | None = None) -> bool:
         """True when the caller may use the policy: for slices that show part of an answer."""
         return self.decide(name, caller, record) is Decision.ALLOWED

@@ -101,11 +101,6 @@ def write_connection(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def writing_connection(engine: Engine) -> Connection:
-    """A connection whose every transaction writes, for who keeps one. Close it."""
-    return engine.connect().execution_options(**{_WRITE: True})
-
-
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """One writing transaction: commits at the end, rolls back on an exception."""

@@ -82,8 +82,7 @@ def grouped(items: Sequence[tuple[str, str]]) -> Values:
 
 def refuse_unknown(values: Values, *, history_alias: bool) -> None:
     """Raises ADDITIONAL_PROPERTIES naming every unknown parameter (pds.md 1.2)."""
-    known = {*BY_NAME, HISTORY_ALIAS} if history_alias else set(BY_NAME)
-    unknown = [name for name in values if name not in known]
+    unknown = [name for name in values if name not in BY_NAME and not (history_alias and name == HISTORY_ALIAS)]
     if unknown:
         raise errors.additional_properties(unknown)
 

@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from schemas.errors import NcrsError, PermanentFault
+from search_api import cores
 from search_api.index.engines import index_engine
 from search_api.index.workers import end_with_parent
 from search_api.opened import Generation
@@ -73,6 +74,7 @@ class Processes:
 
     def __init__(self, job: Job, size: int) -> None:
         context = multiprocessing.get_context("spawn")
+        cores.roam()  # they run where the thread may that starts them
         self._workers: dict[Connection, BaseProcess] = {}
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
