@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from duckdb.func import PythonUDFType
 
 from search_api import db
@@ -96,7 +97,7 @@ def _packer(writer: RecordWriter) -> Callable[[pa.ChunkedArray], pa.Array]:
 
     def pack(column: pa.ChunkedArray) -> pa.Array:
         array = _whole(column)
-        texts = texts_of(array.drop_null())
+        texts = texts_of(pc.binary_join_element_wise(array.drop_null(), "", "\n"))
         with shared.one() as packer:
             places = writer.add(texts, packer)
         if len(places) == len(array):
@@ -125,7 +126,7 @@ def _unpacker(files: RecordFiles) -> Callable[[pa.ChunkedArray], pa.Array]:
 
 
 def texts_of(array: pa.Array) -> Texts:
-    """The values of a column of texts without NULLs, where they lie."""
+    """The values of a column of lines (texts, each with a line end) without NULLs, where they lie."""
     _, ends, data = array.buffers()
     if data is None:
         return Texts(memoryview(b""), [0] * (len(array) + 1))

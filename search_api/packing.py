@@ -24,7 +24,7 @@ class Packing:
         )
         self._ready = False
 
-    def packer(self) -> Callable[[bytes], bytes]:
+    def packer(self) -> Callable[[bytes | memoryview], bytes]:
         """What packs one block. The dictionary is made ready once: again would take it from under another thread."""
         if self._dictionary is not None and not self._ready:
             self._dictionary.precompute_compress(compression_params=self._parameters)

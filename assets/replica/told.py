@@ -12,6 +12,7 @@ processors have something to do and few pieces are in memory.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -37,6 +38,8 @@ _Made = TypeVar("_Made")
 # Row groups of a delivery hold about as many; a group cut in two is decoded twice.
 PIECE_ROWS = 65_536
 _BATCH_ROWS = 16_384
+# Making texts takes longer than all that follows together.
+_TELLERS = 2
 # Where fewer rows have a value they are taken out first; of nested values taking out costs more than encoding.
 _MANY = 0.25
 # Which rows are wanted, by row number; None: all.
@@ -56,7 +59,7 @@ class Rows:
     go into ``store``. ``error`` is what ended the reading, if anything did: the database makes its own of it."""
 
     def __init__(self, feed: str, parts: Sequence[Path], store: RecordWriter, wanted: Wanted = None) -> None:
-        told = _ahead(_frames(feed, parts, PIECE_ROWS), lambda frame: _told(feed, frame.collect(), wanted))
+        told = _ahead(_frames(feed, parts, PIECE_ROWS), lambda frame: _told(feed, frame.collect(), wanted), _TELLERS)
         batches = self._batches(_ahead(told, _Packer(store).placed))
         self.error: Exception | None = None
         self.reader = pa.RecordBatchReader.from_batches(_arrow(pl.DataFrame(schema=_columns(feed))).schema, batches)
@@ -77,7 +80,8 @@ def _arrow(frame: pl.DataFrame) -> pa.Table:
 def first_rows(feed: str, part: Path, count: int) -> pl.DataFrame:
     """The texts of the first rows of a part that are no deletes, for a dictionary."""
     frame = pl.scan_parquet(part).slice(0, count).collect().filter(pl.col("action") != "delete")
-    return _told(feed, frame, None)
+    lines = [pl.col(text_name(name)).str.head(-1) for name in _packed(feed)]
+    return _told(feed, frame, None).with_columns(lines)
 
 
 def text_name(column: str) -> str:
@@ -106,38 +110,39 @@ def _frames(feed: str, parts: Sequence[Path], most: int) -> Iterator[pl.LazyFram
         yield pl.scan_parquet(cut.pieces[0].path).slice(cut.start, cut.rows).select(*columns)
 
 
-def _ahead(things: Iterable[_T], make: Callable[[_T], _Made]) -> Iterator[_Made]:
-    """Each thing made into another in order, the next one meanwhile."""
-    with ThreadPoolExecutor(1) as worker:
-        coming: Future[_Made] | None = None
+def _ahead(things: Iterable[_T], make: Callable[[_T], _Made], workers: int = 1) -> Iterator[_Made]:
+    """Each thing made into another in order, the next ones meanwhile, one for each worker."""
+    with ThreadPoolExecutor(workers) as pool:
+        coming: deque[Future[_Made]] = deque()
         for thing in things:
-            ready, coming = coming, worker.submit(make, thing)
-            if ready is not None:
-                yield ready.result()
-        if coming is not None:
-            yield coming.result()
+            coming.append(pool.submit(make, thing))
+            if len(coming) > workers:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def _told(feed: str, frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+    """What is needed of each row, and its texts as lines."""
     if wanted is not None:
         frame = frame.filter(pl.Series(wanted[frame["row_no"].to_numpy()]))
-    texts = [record_texts(frame.select(*_record(feed))).alias(text_name("record"))]
+    texts = [record_lines(frame.select(*_record(feed))).alias(text_name("record"))]
     if APART in frame.columns:
-        apart = _members(frame[APART]).str.strip_prefix(f'"{APART}":')
-        texts.append(apart.alias(text_name("related")))
+        apart = _members(frame[APART]).str.slice(len(f',"{APART}":'))
+        texts.append((apart + "\n").alias(text_name("related")))
     told = frame.select(*_NEEDED[feed]).with_columns(texts)
     return _without_invalidated(told) if "security" in _NEEDED[feed] else told
 
 
 def _without_invalidated(frame: pl.DataFrame) -> pl.DataFrame:
     """Of an invalidated patient version and label stay, nothing of a person."""
-    invalidated = pl.col("security") == INVALIDATED
-    if not frame.select(invalidated.any()).item():
+    invalidated = frame["security"].eq(INVALIDATED).fill_null(value=False)
+    if not invalidated.any():
         return frame
-    marker = record_texts(frame.select("version_id", "security"))
+    markers = _spread(record_lines(frame.filter(invalidated).select("version_id", "security")), invalidated)
     record, related = text_name("record"), text_name("related")
     return frame.with_columns(
-        pl.when(invalidated).then(marker).otherwise(pl.col(record)).alias(record),
+        pl.when(invalidated).then(markers).otherwise(pl.col(record)).alias(record),
         pl.when(~invalidated).then(pl.col(related)).alias(related),
     )
 
@@ -150,36 +155,42 @@ class _Packer:
         self._pack = store.packer()
 
     def placed(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The same rows with the place of each text."""
-        places = {
-            name: self._places(frame[text_name(name)])
-            for name in ("record", "related")
-            if text_name(name) in frame.columns
-        }
-        return frame.with_columns(**places)
+        """The same rows with the place of each text, and the texts themselves without the lines' ends."""
+        names = [name for name in ("record", "related") if text_name(name) in frame.columns]
+        places = {name: self._places(frame[text_name(name)]) for name in names}
+        return frame.with_columns(*(pl.col(text_name(name)).str.head(-1) for name in names), **places)
 
-    def _places(self, texts: pl.Series) -> pl.Series:
-        held = texts.drop_nulls()
+    def _places(self, lines: pl.Series) -> pl.Series:
+        held = lines.drop_nulls()
         places = pl.Series(self._store.add(packed.texts_of(held.to_arrow()), self._pack), dtype=pl.Int64)
-        if len(held) == len(texts):
+        if len(held) == len(lines):
             return places
-        there = texts.is_not_null()
+        there = lines.is_not_null()
         return _spread(places, there)
 
 
-def record_texts(frame: pl.DataFrame) -> pl.Series:
-    """Each row as one JSON object, columns in order, NULLs left out."""
-    members = [_members(frame[name]).alias(name) for name in frame.columns]
-    text = pl.concat_str(frame.columns, separator=",", ignore_nulls=True)
-    return pl.DataFrame(members).select(pl.concat_str(pl.lit("{"), text, pl.lit("}"))).to_series()
+def record_lines(frame: pl.DataFrame) -> pl.Series:
+    """Each row as one JSON object, columns in order, NULLs left out; and a line end."""
+    said = [column for column in frame.get_columns() if column.null_count() < len(column)]
+    if not said:
+        return pl.Series(["{}\n"]).new_from_index(0, frame.height)
+    members = [_members(column).alias(column.name) for column in said]
+    begun = not said[0].null_count()
+    if begun:
+        members[0] = ("{" + members[0].str.slice(1)).alias(said[0].name)
+    line = pl.concat_str(*(column.name for column in said), pl.lit("}\n"), ignore_nulls=True)
+    text = pl.DataFrame(members).select(line).to_series()
+    return text if begun else "{" + text.str.strip_prefix(",")
 
 
 def _members(column: pl.Series) -> pl.Series:
-    """What each row says of one column, NULL where it has no value."""
+    """What each row says of one column, a comma before it, NULL where it has no value."""
     there = column.is_not_null()
     held = len(column) - column.null_count()
     if not held:
         return _nothing(len(column), pl.String())
+    if held == len(column):
+        return _encoded(column)
     if held > len(column) * _MANY:
         return pl.select(pl.when(there).then(_encoded(column))).to_series()
     return _spread(_encoded(column.drop_nulls()), there)
@@ -198,6 +209,8 @@ def _nothing(rows: int, kind: pl.DataType) -> pl.Series:
 
 
 def _encoded(column: pl.Series) -> pl.Series:
-    """Each value with its name, without the braces around them."""
-    text = column.to_frame().to_struct("members").struct.json_encode()
-    return text.str.strip_prefix("{").str.strip_suffix("}")
+    """Each value with its name and the comma before it. The comma is that behind a member of no meaning: what is cut
+    off at the ends of a text is not copied, what is put before it would be."""
+    before = pl.Series("_", [False]).new_from_index(0, len(column))
+    text = pl.DataFrame([before, column]).to_struct("members").struct.json_encode()
+    return text.str.slice(len('{"_":false')).str.head(-1)

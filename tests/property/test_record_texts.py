@@ -9,12 +9,12 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.replica.told import record_texts
+from assets.replica.told import record_lines
 
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ROWS = st.fixed_dictionaries(
     {
-        "version": st.integers(1, 2**40),
+        "version": st.none() | st.integers(1, 2**40),
         "name": TEXTS,
         "lines": st.none() | st.lists(TEXTS, max_size=3),
         "place": st.none() | st.fixed_dictionaries({"city": TEXTS, "code": st.none() | st.integers()}),
@@ -32,7 +32,9 @@ _SMALLEST = -(2**63)
 
 
 def texts(rows: list[dict[str, Any]]) -> list[str]:
-    return record_texts(pl.DataFrame(rows, schema=SCHEMA)).to_list()
+    lines = record_lines(pl.DataFrame(rows, schema=SCHEMA)).to_list()
+    assert all(line.endswith("\n") for line in lines)
+    return [line[:-1] for line in lines]
 
 
 def fits(row: dict[str, Any]) -> bool:

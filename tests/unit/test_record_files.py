@@ -28,8 +28,8 @@ FEED = "pds_patient"
 def texts(values: list[bytes]) -> Texts:
     ends = [0]
     for value in values:
-        ends.append(ends[-1] + len(value))
-    return Texts(memoryview(b"".join(values)), ends)
+        ends.append(ends[-1] + len(value) + 1)
+    return Texts(memoryview(b"".join(value + b"\n" for value in values)), ends)
 
 
 def written(folder: Path, values: list[bytes]) -> list[int]:
