@@ -212,7 +212,7 @@ class Settings(BaseSettings):
         description="Activity needed to see, release or drop a quarantined row (services.md 0.2: audit trails).",
     )
     free_space_factor: float = Field(
-        2.5, description="Free disk wanted before a build, as a multiple of the last generation."
+        1.5, description="Free disk wanted before a build, as a multiple of the last generation."
     )
 
     serve_memory_gb: float = Field(1.0, description="Memory limit given to DuckDB for one served replica, GB.")

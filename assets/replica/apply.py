@@ -52,19 +52,53 @@ def apply_extract(
         packed.storing(connection, spec.feed, dictionary.of(connection, spec, parts)) as writer,
         db.transaction(connection),
     ):
-        _incoming(connection, spec, parts)
-        _verdict(connection, spec, step)
-        if step.kind == "full":
-            _absent(connection, spec, step, known)
-        _remove(connection, spec)
-        _bury(connection, spec, step)
-        _insert(connection, spec, step, told.Rows(spec.feed, parts, writer, _wanted(connection, step)))
-        _note_changes(connection, spec)
-        counts = dict(db.rows(connection, "SELECT outcome, count(*) FROM verdict GROUP BY outcome"))
-        for name in ("incoming", "verdict"):
-            connection.execute(f"DROP TABLE {name}")
+        if _all_new(connection, spec, parts):
+            counts = _load(connection, spec, step, told.Rows(spec.feed, parts, writer))
+        else:
+            _judge(connection, spec, step, parts, known)
+            counts = _change(connection, spec, step, told.Rows(spec.feed, parts, writer, _wanted(connection, step)))
         writer.sync()
-    return {outcome: int(counts.get(outcome, 0)) for outcome in _OUTCOMES}
+    return {outcome: counts.get(outcome, 0) for outcome in _OUTCOMES}
+
+
+def _all_new(connection: db.Connection, spec: TableSpec, parts: Sequence[Path]) -> bool:
+    """Whether each row is inserted for sure: nothing is held or buried, nothing deleted, each key there once. So it is
+    with the first full, of which tables of keys and verdicts would take more room than anything else."""
+    buried = f'SELECT 1 FROM "{TOMBSTONE_TABLE}" WHERE feed = {db.literal(spec.feed)} LIMIT 1'
+    if db.rows(connection, f'SELECT 1 FROM "{spec.table}" LIMIT 1') or db.rows(connection, buried):
+        return False
+    others = "count(*) - count(DISTINCT CAST(nhs_number AS BIGINT)) FILTER (action <> 'delete')"
+    return not db.number(connection, f"SELECT {others} FROM {parquet(parts)}")
+
+
+def _load(connection: db.Connection, spec: TableSpec, step: Step, rows: told.Rows) -> dict[str, int]:
+    """Insert every row; counts by outcome."""
+    _insert(connection, spec, step, rows)
+    if spec.table == PATIENT_TABLE:
+        connection.execute(f'INSERT INTO "{CHANGED_TABLE}" SELECT "{spec.key}" FROM "{spec.table}"')
+    return {"inserted": step.rows}
+
+
+def _judge(
+    connection: db.Connection, spec: TableSpec, step: Step, parts: Sequence[Path], known: Sequence[Path]
+) -> None:
+    """The table ``verdict``: what is to become of each key."""
+    _incoming(connection, spec, parts)
+    _verdict(connection, spec, step)
+    if step.kind == "full":
+        _absent(connection, spec, step, known)
+
+
+def _change(connection: db.Connection, spec: TableSpec, step: Step, rows: told.Rows) -> dict[str, int]:
+    """Do what the verdicts say; counts by outcome."""
+    _remove(connection, spec)
+    _bury(connection, spec, step)
+    _insert(connection, spec, step, rows)
+    _note_changes(connection, spec)
+    counts = dict(db.rows(connection, "SELECT outcome, count(*) FROM verdict GROUP BY outcome"))
+    for name in ("incoming", "verdict"):
+        connection.execute(f"DROP TABLE {name}")
+    return {outcome: int(count) for outcome, count in counts.items()}
 
 
 def complete(connection: db.Connection, step: Step, parts: Sequence[Path]) -> bool:

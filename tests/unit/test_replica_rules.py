@@ -120,6 +120,30 @@ def test_a_delete_of_what_is_not_held_is_remembered(home: Home) -> None:
     assert version_of(home, A) is None
 
 
+def test_the_first_extract_is_loaded_whole_only_if_each_row_is_inserted_for_sure(home: Home) -> None:
+    rows_of(home, "pds_patient", [patient(A), patient(B)])
+    assert outcomes(home, "pds_patient", 1) == {"inserted": 2}
+
+
+def test_of_a_key_sent_twice_in_the_first_extract_the_newest_stands(home: Home) -> None:
+    rows_of(home, "pds_patient", [patient(A, 5), patient(A, 3), patient(B)])
+    assert outcomes(home, "pds_patient", 1) == {"inserted": 2}
+    assert version_of(home, A) == 5
+
+
+def test_a_delete_in_the_first_extract_is_remembered(home: Home) -> None:
+    home.extract("pds_patient", [removal(A, version_id=7), patient(B)])
+    home.extract("pds_patient", [patient(A, 6)])
+    assert outcomes(home, "pds_patient", 1) == {"buried": 1, "inserted": 1}
+    assert version_of(home, A) is None
+
+
+def test_a_tombstone_is_minded_where_no_record_is_held(home: Home) -> None:
+    home.extract("pds_patient", [removal(A, version_id=7)])
+    home.extract("pds_patient", [patient(A, 6), patient(B)], "full")
+    assert outcomes(home, "pds_patient", 2) == {"blocked": 1, "inserted": 1}
+
+
 def test_an_older_delete_removes_nothing(home: Home) -> None:
     rows_of(home, "pds_patient", [patient(A, 9)], [removal(A, version_id=8)])
     assert version_of(home, A) == 9
