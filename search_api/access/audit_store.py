@@ -20,7 +20,18 @@ from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Connection, Dialect, Engine, Index, Integer, PoolProxiedConnection, Text, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Dialect,
+    Engine,
+    Index,
+    Integer,
+    PoolProxiedConnection,
+    Text,
+    insert,
+    select,
+)
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel

@@ -94,7 +94,7 @@ def disagreement(item: Scored, rules: TraceRules, row: Row) -> str:
         return _name_disagrees(item) if rules.trace_name_needed and _named(row) else ""
     both = item.level("family") in _FAMILY_AGREES and item.level("given") in _GIVEN_AGREES
     placed = item.level("postcode") in _PLACE_AGREES
-    partial = rules.trace_partial_birth and birth in _PARTIAL_BIRTH and (both or placed and not _name_disagrees(item))
+    partial = rules.trace_partial_birth and birth in _PARTIAL_BIRTH and (both or (placed and not _name_disagrees(item)))
     mistaken = rules.trace_mistaken_birth and birth in _MISTAKEN_BIRTH and both and placed
     return "" if partial or mistaken else "DATE_OF_BIRTH"
 
