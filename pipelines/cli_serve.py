@@ -32,16 +32,15 @@ def serve(
 
     Example: ncrs serve --port 8000 --workers 4
     """
-    import uvicorn
-
     from pipelines.doctor import port_taken
     from schemas.errors import Refused
+    from search_api import listening
 
     chosen = settings()
     address, number = host or chosen.host, port or chosen.port
     if port_taken(address, number):
         raise Refused(f"Port {number} is taken.", remedy="Stop what listens there, or name another with --port.")
-    uvicorn.run(
+    listening.serve(
         "search_api.serve:build_app",
         factory=True,
         http="search_api.one_write:OneWrite",

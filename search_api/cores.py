@@ -3,7 +3,7 @@
 Belongs here: which core that is, which threads keep to it, who is let off. Does not belong here: how many
 processes serve (``ncrs serve --workers``), how many threads (``worker.py``).
 
-Ours, by measurement (docs/decisions/0025): threads that take turns at the interpreter's lock from two cores wake
+Ours, by measurement (docs/decisions/0026): threads that take turns at the interpreter's lock from two cores wake
 each other some thirty times a search, and each wake-up is paid for twice. On one core they take turns by themselves.
 A core is claimed by a name that only one process of the machine can hold, and that goes with the process.
 """
@@ -18,6 +18,8 @@ from contextlib import suppress
 
 # They work beside the answers: a new generation is opened and checked, files are traced.
 ROAMING = frozenset({"ncrs-generations", "ncrs-trace"})
+
+CLAIM = "ncrs-core"
 
 _claims: list[socket.socket] = []
 _everywhere: frozenset[int] = frozenset()
@@ -53,7 +55,7 @@ def _claimed(cores: set[int]) -> int | None:
     for core in sorted(cores, reverse=True):  # the first ones take most of the machine's interrupts
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            claim.bind(f"\0ncrs-core-{core}")
+            claim.bind(f"\0{CLAIM}-{core}")
         except OSError:
             claim.close()
             continue

@@ -2,7 +2,7 @@
 
 Belongs here: the server's protocol with that one change. Does not belong here: what is answered.
 
-Ours, by measurement (docs/decisions/0025): the server writes head and body each for itself, and the second
+Ours, by measurement (docs/decisions/0026): the server writes head and body each for itself, and the second
 call to the system costs a read as much as finding the record does; whoever asked is woken twice as well.
 """
 

@@ -103,6 +103,8 @@ def _alone(stem: str, name: str, cost: Cost) -> Iterator[Figure]:
     yield Figure(f"{stem}.http_{name}_not_ok", measured.not_ok, "answers", f"{name}: answers other than 200", 0)
     cpu = f"{name}: the server's processor time for each"
     yield Figure(f"{stem}.http_{name}_server_cpu_us", cost.seconds * 1e6, "µs", cpu)
+    own = f"{name}: the load's own processor time for each, on another core"
+    yield Figure(f"{stem}.http_{name}_load_cpu_us", measured.own_seconds * 1e6, "µs", own)
 
 
 def _shared(stem: str, name: str, cost: Cost) -> Iterator[Figure]:
