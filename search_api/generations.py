@@ -238,9 +238,11 @@ class Generations:
         with ExitStack() as begun:
             lease = self._source.lease(name)
             begun.callback(lease.release)
-            held = _Held(self._source.open(name, manifest_sha256, verify=verify), lease)
+            generation = self._source.open(name, manifest_sha256, verify=verify)
+            # Here, on the thread that opens: the first to ask would wait for it, past their deadline.
+            generation.frequencies.prepare()
             begun.pop_all()
-            return held
+            return _Held(generation, lease)
 
     def _exchange(self, new: _Held) -> None:
         with self._lock:

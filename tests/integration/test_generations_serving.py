@@ -233,3 +233,10 @@ def test_point_reads_from_many_threads(home: Home) -> None:
     with serve(home) as generations, generations.pin() as generation, ThreadPoolExecutor(8) as pool:
         found = list(pool.map(generation.replica.patient, [int(number) for number in NUMBERS[:8]] * 50))
     assert sum(record is not None for record in found) == 5 * 50
+
+
+def test_nothing_is_left_to_make_for_the_first_who_asks(home: Home) -> None:
+    """At ten million patients the neighbours of names take over a second to make: longer than a search may."""
+    with serve(home) as generations, generations.pin() as generation:
+        made = vars(generation.frequencies)
+        assert {"rarities", "family_spelling", "given_spelling"} <= made.keys()
