@@ -12,13 +12,13 @@ and a row that the replica no longer holds makes no document. Reconciling sample
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from assets.ahead import ahead
 from assets.index.frames import EVERYBODY, FLAT, FOUND
 from assets.replica.tables import PATIENT_TABLE
 from schemas.errors import PermanentFault
@@ -100,14 +100,7 @@ def pieces(connection: db.Connection, extracts: Sequence[Extract]) -> Iterator[P
 
 def name_pieces(connection: db.Connection, extracts: Sequence[Extract]) -> Iterator[pl.DataFrame]:
     """The names alone of the same people; each piece is read while the one before it is counted."""
-    coming: Future[pl.DataFrame] | None = None
-    with ThreadPoolExecutor(1) as reading:
-        for piece in pieces(connection, extracts):
-            here, coming = coming, reading.submit(piece.frame, ("names",))
-            if here is not None:
-                yield here.result()
-        if coming is not None:
-            yield coming.result()
+    return ahead(pieces(connection, extracts), lambda piece: piece.frame(("names",)))
 
 
 def _people(connection: db.Connection, condition: str) -> pl.DataFrame:

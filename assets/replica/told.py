@@ -12,11 +12,8 @@ processors have something to do and few pieces are in memory.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets.ahead import ahead
 from assets.replica.tables import INVALIDATED
 from assets.validated.pieces import Piece, cuts, frame_rows
 from schemas.feeds import FEEDS
@@ -31,9 +29,6 @@ from schemas.fields import fields
 from schemas.types import polars_type
 from search_api import packed
 from search_api.record_files import RecordWriter
-
-_T = TypeVar("_T")
-_Made = TypeVar("_Made")
 
 # Row groups of a delivery hold about as many; a group cut in two is decoded twice.
 PIECE_ROWS = 65_536
@@ -59,8 +54,8 @@ class Rows:
     go into ``store``. ``error`` is what ended the reading, if anything did: the database makes its own of it."""
 
     def __init__(self, feed: str, parts: Sequence[Path], store: RecordWriter, wanted: Wanted = None) -> None:
-        told = _ahead(_frames(feed, parts, PIECE_ROWS), lambda frame: _told(feed, frame.collect(), wanted), _TELLERS)
-        batches = self._batches(_ahead(told, _Packer(store).placed))
+        told = ahead(_frames(feed, parts, PIECE_ROWS), lambda frame: _told(feed, frame.collect(), wanted), _TELLERS)
+        batches = self._batches(ahead(told, _Packer(store).placed))
         self.error: Exception | None = None
         self.reader = pa.RecordBatchReader.from_batches(_arrow(pl.DataFrame(schema=_columns(feed))).schema, batches)
 
@@ -108,18 +103,6 @@ def _frames(feed: str, parts: Sequence[Path], most: int) -> Iterator[pl.LazyFram
     columns = dict.fromkeys((*_NEEDED[feed], *FEEDS[feed].columns))
     for cut in cuts(pieces, frame_rows(pieces, most)):
         yield pl.scan_parquet(cut.pieces[0].path).slice(cut.start, cut.rows).select(*columns)
-
-
-def _ahead(things: Iterable[_T], make: Callable[[_T], _Made], workers: int = 1) -> Iterator[_Made]:
-    """Each thing made into another in order, the next ones meanwhile, one for each worker."""
-    with ThreadPoolExecutor(workers) as pool:
-        coming: deque[Future[_Made]] = deque()
-        for thing in things:
-            coming.append(pool.submit(make, thing))
-            if len(coming) > workers:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
 
 
 def _told(feed: str, frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:

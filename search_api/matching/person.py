@@ -76,12 +76,12 @@ class Person(NamedTuple):
     @property
     def postcodes(self) -> tuple[tuple[str, str], ...]:
         """Of every address that has one."""
-        return tuple([(code, marks) for code, marks, _ in self._places() if code])
+        return tuple([(code, marks) for code, marks, _ in self.place_texts if code])
 
     @property
     def premises(self) -> tuple[str, ...]:
         """Openings of address lines."""
-        return tuple([premise for _, _, premise in self._places() if premise])
+        return tuple([premise for _, _, premise in self.place_texts if premise])
 
     @property
     def phones(self) -> tuple[tuple[str, str], ...]:
@@ -93,7 +93,9 @@ class Person(NamedTuple):
         """Lower case."""
         return _pairs(self.emails_text)
 
-    def _places(self) -> list[list[str]]:
+    @property
+    def place_texts(self) -> list[list[str]]:
+        """Of each address postcode, marks, and the opening of its lines."""
         return [item.split(UNIT) for item in self.addresses_text.split(RECORD)] if self.addresses_text else []
 
 
@@ -112,7 +114,7 @@ def unpack(nhs_number: int, payload: bytes) -> Person:
 def without_history(person: Person) -> Person:
     """As this person would be held had nothing been kept of earlier names, postcodes and contacts."""
     names = [each for each in person.name_texts if HISTORIC not in each[2]]
-    places = [item.split(UNIT) for item in person.addresses_text.split(RECORD)] if person.addresses_text else []
+    places = person.place_texts
     return person._replace(
         names_text=RECORD.join(UNIT.join(each[:3]) for each in names),
         steps_text=RECORD.join(UNIT.join(each[3:]) for each in names),
