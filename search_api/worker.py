@@ -42,6 +42,7 @@ class Worker:
         self._threads: list[threading.Thread] = []
         self._counting = threading.Lock()
         self._waiting = 0
+        self._closed = False
         self.budget = settings.search_deadline_ms / 1000
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -61,9 +62,9 @@ class Worker:
     def begin(self, work: Callable[[], T], keep: Callable[[T], None], fail: Callable[[BaseException], None]) -> None:
         """Have ``work`` done in a thread, which then calls ``keep`` or ``fail``. Raises SERVICE_UNAVAILABLE when shed."""
         with self._counting:
-            shed = self._waiting >= self._most
+            shed = self._closed or self._waiting >= self._most
             self._waiting += not shed
-            if not self._threads:
+            if not shed and not self._threads:
                 self._start()
         if shed:
             self._metrics.shed.inc()
@@ -110,7 +111,9 @@ class Worker:
             self._waiting -= 1
 
     def close(self) -> None:
-        """Ends when running work has ended; nothing new is taken."""
+        """Ends when running work has ended, and what waits; nothing new is taken."""
+        with self._counting:
+            self._closed = True
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:

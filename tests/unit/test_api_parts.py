@@ -103,6 +103,18 @@ def test_the_worker_sheds_beyond_its_queue() -> None:
     assert metrics.registry.get_sample_value("ncrs_shed_total") == 2
 
 
+def test_a_closed_worker_takes_nothing_new() -> None:
+    """Also one that has done nothing yet: no thread is begun that nobody would end."""
+    for used in (False, True):
+        worker = Worker(Settings(), Metrics())
+        if used:
+            assert asyncio.run(worker.run(lambda: 1)) == 1
+        worker.close()
+        with pytest.raises(SpineError) as refused:
+            asyncio.run(worker.run(lambda: 1))
+        assert refused.value.status == 503
+
+
 def test_work_out_of_time_is_given_up_and_still_counted() -> None:
     worker = Worker(Settings(worker_threads=1, queue_limit=0, search_deadline_ms=20), Metrics())
     release = threading.Event()
