@@ -33,6 +33,7 @@ SELECT source_key, row_no, {rank} AS rank
 FROM ({rows}) AS sent SEMI JOIN repeated ON hash(sent.source_key) = repeated.hash
 WHERE source_key IS NOT NULL
 """
+_SPANS = f"SELECT DISTINCT row_no // {_SPAN_ROWS} FROM copies ORDER BY 1"  # noqa: S608 - a number of ours
 _CONTENT = """
 SELECT row_no, hash({content}) AS content FROM ({rows}) SEMI JOIN copies USING (row_no)
 WHERE row_no BETWEEN {first} AND {last}
@@ -73,7 +74,7 @@ def _add_contents(connection: duckdb.DuckDBPyConnection, rows: str, feed: Feed) 
     """
     content = ", ".join(f'"{name}"' for name in feed.polars_schema if name != "row_no")
     connection.execute("CREATE OR REPLACE TEMP TABLE contents (row_no BIGINT, content UBIGINT)")
-    spans = connection.execute(f"SELECT DISTINCT row_no // {_SPAN_ROWS} FROM copies ORDER BY 1").fetchall()
+    spans = connection.execute(_SPANS).fetchall()
     for (span,) in spans:
         first = span * _SPAN_ROWS
         query = _CONTENT.format(content=content, rows=rows, first=first, last=first + _SPAN_ROWS - 1)
