@@ -128,6 +128,7 @@ class Sheet:
 
     def __init__(self, scorer: Scorer, asked: Asked, prior: float, unknown: Unknown) -> None:
         self._asked, self._prior, self._make = asked, prior, scorer.make
+        self._relatives = scorer.weights.relatives
         self._names = NameSheet(scorer, asked, unknown)
         self._births: Once[str, Found] = Once(self._birth_found)
         self._sexes: Once[str, Found] = Once(self._sex_found)
@@ -137,14 +138,18 @@ class Sheet:
     def score(self, persons: Sequence[Person]) -> list[Scored]:
         """Evidence and weight of each person, in the order given."""
         found = []
-        names, placed = self._names.found, bool(self._asked.postcode)
+        names, placed, least = self._names.found, bool(self._asked.postcode), self._relatives.least
         for person in persons:
             evidence = names(person) + self._births[person.birth_text] + self._sexes[person.sex]
             if placed and person.addresses_text:
                 evidence += self._place_found(person.addresses_text)
             if self._more:
                 evidence = (*evidence, *self._rest(person))
-            found.append(_scored((person, evidence, self._prior + sum([item.weight for item in evidence]))))
+            weight = self._prior + sum([item.weight for item in evidence])
+            if weight > least and (shared := self._relatives.found(evidence, self._prior)):
+                evidence += shared
+                weight = self._prior + sum([item.weight for item in evidence])
+            found.append(_scored((person, evidence, weight)))
         return found
 
     def _birth_found(self, held: str) -> Found:

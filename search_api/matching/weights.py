@@ -1,4 +1,4 @@
-"""The weights file: comparison levels with m and u, name frequency rules, grades.
+"""The weights file: comparison levels with m and u, name frequency rules, grades, relatives.
 
 Belongs here: reading and checking ``weights.json``. Does not belong here: deciding which level a
 pair reaches (``comparisons.py``), thresholds in code.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from schemas.errors import ConfigurationError
+from search_api.matching.relatives import NOBODY, Relatives
 
 _SHIPPED = resources.files(__package__).joinpath("weights.json")
 
@@ -112,6 +113,7 @@ class Weights:
     frequency: FrequencyRule
     grades: GradeRule
     levels: dict[str, dict[str, Level]]
+    relatives: Relatives = NOBODY
 
     def prior(self, population: int) -> float:
         """Bits before any evidence: log2 of the odds that one random person is the one meant."""
@@ -137,6 +139,7 @@ class Weights:
                 frequency=_frequency(raw["frequency"]),
                 grades=_grades(raw["grades"]),
                 levels={name: _levels(name, items) for name, items in raw["comparisons"].items()},
+                relatives=Relatives.parse(raw.get("relatives")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(

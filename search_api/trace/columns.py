@@ -64,6 +64,7 @@ LEVELS: dict[str, str] = {
     "gp": "LEVEL_GP_PRACTICE_CODE",
     "phone": "LEVEL_TELEPHONE",
     "email": "LEVEL_EMAIL_ADDRESS",
+    "relatives": "LEVEL_RELATIVES",
 }
 ANSWER: dict[str, str] = {
     "MATCHED_NHS_NO": "The NHS number, only where the answer is certain.",

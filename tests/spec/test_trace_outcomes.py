@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from search_api.index.engines import index_engine
+from search_api.matching.relatives import COMPARISON as RELATIVES
 from search_api.matching.weights import shipped as weights
 from search_api.opened import Generation
 from search_api.settings import Settings
@@ -179,4 +180,4 @@ def test_everybody_who_may_be_meant_is_seen(generation: Generation) -> None:
 def test_every_case_has_a_code_and_every_comparison_a_column() -> None:
     codes = Codes.load()
     assert set(codes.codes) == set(Outcome)
-    assert set(weights().levels) == set(LEVELS)
+    assert {*weights().levels, RELATIVES} == set(LEVELS)
