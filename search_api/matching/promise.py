@@ -35,26 +35,12 @@ from search_api.matching.rarity import (
     Weighed,
     WeighedKey,
 )
-from search_api.matching.weights import Weights
+from search_api.matching.weights import PromiseRule, Weights
 
 FAMILY, GIVEN, AREA, INITIAL, YEAR, HOME_FAMILY, HOME_GIVEN = (1 << at for at in range(7))
 _VARIANTS = tuple(1 << at for at in range(7, SIGNS))
 _HOME = HOME_FAMILY | HOME_GIVEN
 _DAY_BITS = math.log2(DAYS)
-# No share of slips is reckoned smaller.
-_LEAST = 0.001
-# How often whoever is meant has one of the variants that are asked for besides a name (a nickname, a near spelling),
-# and how often none of its sounds and yet a name that is near; the same where hardly anybody has the name asked for,
-# which is then likely a slip. Who has another name altogether is not told from others by comparing names.
-_VARIANT, _NEITHER = 0.06, 0.02
-_VARIANT_OF_UNKNOWN, _NEITHER_OF_UNKNOWN = 0.6, 0.06
-# Half the slips keep the initial. A key without a sign is one of many.
-_KEPT_INITIAL_BITS, _UNSIGNED_BITS = -1.0, -6.0
-_VARIANT_BITS = math.log2(_VARIANT)
-# What day and month exchanged are reckoned at among slips of a date, generously.
-_EXCHANGED_BITS = -3.0
-# An outward part says less than a whole postcode; who is asked for with one lives elsewhere in one of four.
-_AREA_BITS, _ELSEWHERE_BITS = 8.0, -2.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +103,7 @@ class Promise(dict[int, float]):
     def __init__(self, asked: Asked, marks: Signs, weighed: Weighed, shares: Shares) -> None:
         super().__init__()
         self._marks = marks
-        self._shares = shares
+        self._shares, self._rule = shares, shares.rule
         self._placed = bool(area_of(asked))
         self._named = bool(asked.family.joined), bool(asked.first)
         self._rarity = {sign: int(rarity) for key, rarity in weighed.keys if (sign := marks.of.get(key, 0))}
@@ -146,10 +132,10 @@ class Promise(dict[int, float]):
         shares = self._shares
         neither = max(shares.family.neither, shares.given.neither)
         if key.startswith(self._day):
-            return shares.birth - _DAY_BITS + _UNSIGNED_BITS + neither
+            return shares.birth - _DAY_BITS + self._rule.unsigned_bits + neither
         if key[0] == "a":
-            return _EXCHANGED_BITS + neither
-        return shares.birth_slip + _VARIANT_BITS if key[0] in "ep" else 0.0
+            return self._rule.exchanged_bits + neither
+        return shares.birth_slip + math.log2(self._rule.variant) if key[0] in "ep" else 0.0
 
     def near(self, worth: int) -> bool:
         """Whether both names asked for may be near to those held, or the given name where the area agrees."""
@@ -177,7 +163,7 @@ class Promise(dict[int, float]):
         if mark & INITIAL:
             found += 1.0
             if not given and not mark & marks.given_variants:
-                found += _KEPT_INITIAL_BITS + self._rarity[INITIAL] - _DAY_BITS - math.log2(SEXES)
+                found += self._rule.kept_initial_bits + self._rarity[INITIAL] - _DAY_BITS - math.log2(SEXES)
         return found
 
     def _name(self, name: NameShares, own: int, variants: int, rest: int) -> float:
@@ -186,7 +172,7 @@ class Promise(dict[int, float]):
             return name.own
         if variants:
             return max(self._rarity[sign] for sign in _VARIANTS if variants & sign) - _DAY_BITS + name.variant
-        return max(name.neither, rest - _DAY_BITS + _UNSIGNED_BITS if rest > 0 else name.neither)
+        return max(name.neither, rest - _DAY_BITS + self._rule.unsigned_bits if rest > 0 else name.neither)
 
     def _date(self, mark: int, rest: int) -> float:
         if rest > 0 or mark & ~(YEAR | _HOME):
@@ -197,8 +183,8 @@ class Promise(dict[int, float]):
         if mark & _HOME:
             return self._shares.place
         if mark & AREA:
-            return _AREA_BITS
-        return _ELSEWHERE_BITS if self._placed else 0.0
+            return self._rule.area_bits
+        return self._rule.elsewhere_bits if self._placed else 0.0
 
 
 class NameShares(NamedTuple):
@@ -218,6 +204,7 @@ class Shares(NamedTuple):
     birth: float
     birth_slip: float
     place: float
+    rule: PromiseRule
 
 
 def shares(
@@ -225,16 +212,17 @@ def shares(
 ) -> Shares:
     """From the weights in force and from how many people have names of these sounds; ``unknown``: whether hardly
     anybody has the family name, the given name."""
+    rule = weights.promise
     family, given = (
-        _name_shares(name, counts.rarities, unknown=slip) for name, slip in zip(codes, unknown, strict=True)
+        _name_shares(name, counts.rarities, rule, unknown=slip) for name, slip in zip(codes, unknown, strict=True)
     )
     birth = weights.levels["birth_date"]["exact"]
-    slip = math.log2(max(1.0 - birth.m, _LEAST))
-    return Shares(prior, family, given, birth.weight, slip, weights.levels["postcode"]["exact"].weight)
+    slip = math.log2(max(1.0 - birth.m, rule.least_slips))
+    return Shares(prior, family, given, birth.weight, slip, weights.levels["postcode"]["exact"].weight, rule)
 
 
-def _name_shares(codes: Codes, rarities: Rarities, *, unknown: bool) -> NameShares:
-    variant, neither = (_VARIANT_OF_UNKNOWN, _NEITHER_OF_UNKNOWN) if unknown else (_VARIANT, _NEITHER)
+def _name_shares(codes: Codes, rarities: Rarities, rule: PromiseRule, *, unknown: bool) -> NameShares:
+    variant, neither = (rule.unknown_variant, rule.unknown_neither) if unknown else (rule.variant, rule.neither)
     own = float(rarities.sounding(codes.own[0])) if codes.own else 0.0
     several = max(len(codes.all) - 1, 1)
     return NameShares(own, math.log2(variant / several), math.log2(neither))

@@ -105,6 +105,41 @@ class GradeRule:
 
 
 @dataclass(frozen=True)
+class PromiseRule:
+    """What ``promise.py`` expects of a document by its keys; shares of whoever is meant, and bits.
+
+    ``variant``: has a variant of the name asked for (a nickname, a near spelling); ``neither``: none of its sounds and
+    yet a name that is near. The two of ``unknown``: where hardly anybody has the name asked for, which is then
+    likely a slip. ``least_slips``: no share of slips in a date is reckoned smaller. ``kept_initial``: half the slips keep
+    the initial. ``unsigned``: a key without a sign is one of many. ``exchanged``: day and month exchanged, among the slips of a
+    date, reckoned generously. ``area``: an outward part says less than a whole postcode; ``elsewhere``: who is asked for with a
+    postcode lives elsewhere in one of four. A file of an earlier release has none of it, and these values.
+    """
+
+    variant: float = 0.06
+    neither: float = 0.02
+    unknown_variant: float = 0.6
+    unknown_neither: float = 0.06
+    least_slips: float = 0.001
+    kept_initial_bits: float = -1.0
+    unsigned_bits: float = -6.0
+    exchanged_bits: float = -3.0
+    area_bits: float = 8.0
+    elsewhere_bits: float = -2.0
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any]) -> PromiseRule:
+        """From the part of the weights file. Raises TypeError or ValueError."""
+        values = {name: float(value) for name, value in raw.items() if name != "about"}
+        if any(value <= 0 for name, value in values.items() if not name.endswith("_bits")):
+            raise ValueError("promise: shares must be above 0")
+        return cls(**values)
+
+
+PROMISED = PromiseRule()
+
+
+@dataclass(frozen=True)
 class Weights:
     """The whole file, checked. ``levels[comparison][level name]`` gives a level."""
 
@@ -114,6 +149,7 @@ class Weights:
     grades: GradeRule
     levels: dict[str, dict[str, Level]]
     relatives: Relatives = NOBODY
+    promise: PromiseRule = PROMISED
 
     def prior(self, population: int) -> float:
         """Bits before any evidence: log2 of the odds that one random person is the one meant."""
@@ -140,6 +176,7 @@ class Weights:
                 grades=_grades(raw["grades"]),
                 levels={name: _levels(name, items) for name, items in raw["comparisons"].items()},
                 relatives=Relatives.parse(raw.get("relatives")),
+                promise=PromiseRule.parse(raw.get("promise", {})),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(
