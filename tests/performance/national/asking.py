@@ -31,8 +31,9 @@ from search_api.matching.questions import Mode, Question
 from search_api.opened import Generation
 from search_api.settings import Settings
 from tests.lib.mistakes import case
+from tests.performance.national.sent import HEAD, cells, sent
 
-COLD, WARM, READS, TRACED = 200, 3000, 3000, 20_000
+COLD, WARM, READS, TRACED = 200, 3000, 3000, 100_000
 SEED = 2
 _SAMPLE = "SELECT nhs_number FROM replica__pds_patient WHERE security = 'U' ORDER BY hash(nhs_number) LIMIT {count}"
 _READ_BYTES = 1 << 20
@@ -138,17 +139,14 @@ def read(settings: Settings) -> dict[str, float]:
 
 
 def trace_file(settings: Settings) -> dict[str, float]:
-    """Write the file that is traced: questions with mistakes as rows of a batch trace."""
+    """Write the file that is traced, as a hospital would send it."""
     numbers = sample(folder(settings), TRACED)
     with _opened(settings) as generations, generations.pin() as generation:
-        asked = questions(people(generation, numbers))
+        asked = sent(people(generation, numbers), SEED)
     with (settings.home / "national-trace.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("UNIQUE_REFERENCE", "FAMILY_NAME", "GIVEN_NAME", "DATE_OF_BIRTH", "POSTCODE"))
-        writer.writerows(
-            (at, each.family, " ".join(each.given), each.birth.low if each.birth else "", each.postcode or "")
-            for at, each in enumerate(asked)
-        )
+        writer.writerow(HEAD)
+        writer.writerows(cells(at, each) for at, each in enumerate(asked))
     return {"trace_rows": float(len(asked))}
 
 

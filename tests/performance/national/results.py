@@ -36,7 +36,12 @@ WHAT: dict[str, tuple[str, str, float | None, bool]] = {
     "generation_gb": ("GB", "disk of the published generation", None, False),
     "delta_100k_s": ("s", "100,000 changes or more, drop to published", 180.0, False),
     "delta_changes": ("records", "how many changes these were", None, True),
-    "trace_rows_per_s": ("1/s", "batch trace", 2000.0, True),
+    "trace_rows_per_s": (
+        "1/s",
+        "batch trace of 100,000 rows as a hospital sends them, none with an NHS number",
+        2000.0,
+        True,
+    ),
 }
 _FROM_HTTP = {
     "http_search_per_s_core": "http_fuzzy_per_s",

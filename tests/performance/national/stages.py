@@ -130,7 +130,7 @@ def delta(work: Work) -> Mapping[str, float]:
 
 
 def trace(work: Work) -> Mapping[str, float]:
-    """A file of rows with mistakes, traced."""
+    """A file as a hospital would send it, traced."""
     rows = _figures(work.command(ASKING, "trace_file"))["trace_rows"]
     before = work.seconds
     answer = work.run.home / TRACE_ANSWER
