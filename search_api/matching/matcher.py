@@ -17,7 +17,7 @@ from search_api.matching.grading import grades, posteriors
 from search_api.matching.looking import WHOLE, Compare, Effort, Look, persons
 from search_api.matching.person import Person, unpack
 from search_api.matching.promise import Promise, Shares, shares, signed, signs
-from search_api.matching.questions import Answer, Match, Mode, Question
+from search_api.matching.questions import Answer, Grade, Match, Mode, Question
 from search_api.matching.rarity import affordable, expected, weigh
 from search_api.matching.rules import PdsRules
 from search_api.matching.rules import shipped as shipped_rules
@@ -220,6 +220,11 @@ class Matcher:
         found = case.index.candidates(KeyQuery(weighed.keys, case.question.asks_location, namesakes.MOST))
         return None if found.truncated else namesakes.bearers(names, item.person, persons(found))
 
+    def _grades(self, case: _Case, by_weight: Sequence[Scored]) -> Sequence[Grade | None]:
+        if not case.question.graded:
+            return [None] * len(by_weight)
+        return grades(by_weight, self.weights.grades, lambda item: self._namesakes(case, item))
+
     def _answer(
         self, case: _Case, scored: Sequence[tuple[float, Scored]], found: CandidateSet, *, total: int | None = None
     ) -> Answer:
@@ -227,8 +232,7 @@ class Matcher:
         total = len(scored) if total is None else total
         by_weight = sorted((item for _, item in scored), key=lambda item: (-item.weight, item.person.nhs_number))
         numbers = [item.person.nhs_number for item in by_weight]
-        given = grades(by_weight, self.weights.grades, lambda item: self._namesakes(case, item))
-        grade_of = dict(zip(numbers, given, strict=True))
+        grade_of = dict(zip(numbers, self._grades(case, by_weight), strict=True))
         chance_of = dict(zip(numbers, posteriors([item.weight for item in by_weight]), strict=True))
         matches = tuple(
             Match(

@@ -51,6 +51,7 @@ class Question:
     ``given`` keeps one entry per repetition of the parameter; an entry may hold several words.
     ``located``: cut from a question that asks for a location, so its rule still holds.
     ``birth`` may be a partial date in WIDE mode (``1980``, ``1980-02``) as low == high.
+    ``graded``: grades are wanted. To know who else bears a name takes time, and no order or probability follows from it.
     """
 
     mode: Mode
@@ -68,6 +69,7 @@ class Question:
     exact_only: bool = False
     limit: int = 50
     located: bool = False
+    graded: bool = True
 
     @property
     def asks_location(self) -> bool:
@@ -93,15 +95,22 @@ class Evidence:
 class Match:
     """One patient that answers: ``score`` is PDS's (0 to 1), ``posterior`` ours (0 to 1).
 
-    ``weight`` is prior plus the sum of the evidence, in bits.
+    ``weight`` is prior plus the sum of the evidence, in bits. ``grade``: None where the question wanted none.
     """
 
     nhs_number: int
     score: float
     posterior: float
     weight: float
-    grade: Grade
+    grade: Grade | None
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def graded(self) -> Grade:
+        """The grade of a question that wanted them. Raises ValueError for any other: a fault of the caller."""
+        if self.grade is None:
+            raise ValueError("The question wanted no grades.")
+        return self.grade
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,12 @@ def read_search(items: Sequence[tuple[str, str]], mode: AccessMode, settings: Se
     check_values(values, wildcards=tolerance is Mode.FILTER)
     limit = read_limit(values, 1 if mode in APPLICATIONS else settings.max_results)
     check_minimum(tolerance, values)
-    question = _question(values, tolerance, limit, (birth, death))
+    explain = flag(values, "_ncrs-explain")
+    # Only an explained answer shows grades (bundles.py).
+    question = replace(_question(values, tolerance, limit, (birth, death)), graded=explain)
     if question.phones or question.emails:
         question = replace(question, located=not settings.restricted_found_by_contact)
-    return Search(question, flag(values, "_ncrs-explain"), _impossible(birth) or _impossible(death))
+    return Search(question, explain, _impossible(birth) or _impossible(death))
 
 
 def _tolerance(values: Values) -> Mode:

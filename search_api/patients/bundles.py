@@ -21,7 +21,7 @@ WEIGHT_DIGITS = 3
 
 def graded(entry: Resource, match: Match) -> Resource:
     """The entry with FHIR's match grade and ``search.mode``: what $match answers."""
-    grade = {"url": MATCH_GRADE, "valueCode": match.grade.value}
+    grade = {"url": MATCH_GRADE, "valueCode": match.graded.value}
     return {**entry, "search": {"mode": "match", "extension": [grade], **entry["search"]}}
 
 
@@ -29,7 +29,7 @@ def explained(entry: Resource, match: Match, prior: float) -> Resource:
     """The entry with grade and explanation: levels, weights, prior and sum in bits."""
     search = entry["search"]
     extensions = [item for item in search.get("extension", ()) if item["url"] != MATCH_GRADE]
-    grade = {"url": MATCH_GRADE, "valueCode": match.grade.value}
+    grade = {"url": MATCH_GRADE, "valueCode": match.graded.value}
     return {**entry, "search": {**search, "extension": [grade, *extensions, explanation(match, prior)]}}
 
 

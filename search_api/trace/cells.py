@@ -45,7 +45,7 @@ def cells(traced: Traced, rules: TraceRules) -> list[str]:
         f"{100 * _confidence(match):.2f}" if match else "0.00",
         outcome.value,
         said,
-        match.grade.value if match else "",
+        match.graded.value if match else "",
         f"{match.weight:.3f}" if match else "",
         str(traced.candidates),
         *(_levels(match) if match else _NO_LEVELS),

@@ -232,7 +232,10 @@ def test_contradicting_dates_match_nobody() -> None:
 
 def test_explanations_are_asked_for() -> None:
     assert read_search(BASE, HCW, Settings()) == Search(read_search(BASE, HCW, Settings()).question, explain=False)
-    assert read_search([*BASE, ("_ncrs-explain", "true")], HCW, Settings()).explain
+    explained = read_search([*BASE, ("_ncrs-explain", "true")], HCW, Settings())
+    assert explained.explain
+    assert explained.question.graded
+    assert not read_search(BASE, HCW, Settings()).question.graded
 
 
 @pytest.mark.parametrize("mode", [APP, PRIVILEGED])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,17 @@ def test_certain_of_a_name_that_is_borne_once(made: tuple[SmallIndex, bool], mod
     assert first.nhs_number == nhs_number(1)
     assert rule.certain_sole_odds["silent"] <= first.weight < rule.certain_counted_odds["silent"], first.weight
     assert (first.grade is Grade.CERTAIN) == certain
+
+
+@pytest.mark.parametrize("mode", [Mode.WIDE, Mode.FUZZY, Mode.FILTER])
+def test_who_wants_no_grades_gets_the_same_answer_without(made: tuple[SmallIndex, bool], mode: Mode) -> None:
+    """And nobody is looked for who bears the name."""
+    index, _ = made
+    whole, bare = index.ask(mode, **ASKED), index.ask(mode, **ASKED, graded=False)
+    assert [replace(match, grade=None) for match in whole.matches] == list(bare.matches)
+    assert (whole.total, whole.prior, whole.counters) == (bare.total, bare.prior, bare.counters)
+    with pytest.raises(ValueError, match="no grades"):
+        _ = bare.matches[0].graded
 
 
 def test_a_crowded_name_is_taken_as_shared(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ class Ours:
         answer = self.matcher.answer(query.question, reader, frequencies)
         numbers = tuple(reader.seen)
         self.candidates.take(query, numbers, truncated=answer.truncated)
-        found = [Ranked(each.nhs_number, each.weight, each.posterior, each.grade.value) for each in answer.matches]
+        found = [Ranked(each.nhs_number, each.weight, each.posterior, each.graded.value) for each in answer.matches]
         shown = {each.nhs_number for each in found}
         rest = [Ranked(number, -math.inf, 0.0, Grade.CERTAINLY_NOT.value) for number in numbers if number not in shown]
         return [*found, *rest][:MOST]
