@@ -192,23 +192,25 @@ class Matcher:
         return [unpack(more.numbers[at], more.payloads[at]) for at in new], counters
 
     def _kept(self, scored: list[Scored], same: frozenset[int]) -> list[tuple[float, Scored]]:
-        """Whom a wide search answers with, best first."""
+        """Whom a wide search answers with, best first.
+
+        Nobody is left out for what relatives share by nature: a clerk may have taken one for the other.
+        """
         rule = self.weights.grades
         # Of equals whoever has the very names asked for comes first: placeholders weigh nothing.
         scored = sorted(
             scored, key=lambda item: (-item.weight, item.person.nhs_number not in same, item.person.nhs_number)
         )
-        chances = posteriors([item.weight for item in scored])
-        least = scored[0].weight - rule.wide_gap if scored else 0.0
+        weights = [item.unbounded for item in scored]
+        seen = posteriors(weights)
+        least = max(weights, default=0.0) - rule.wide_gap
         return [
             (chance, item)
-            for chance, item in zip(chances, scored, strict=True)
-            if item.person.nhs_number in same
-            or (
-                chance >= rule.wide_minimum
-                and item.weight >= least
-                and (item.named or item.bits >= rule.unnamed_evidence)
+            for chance, sight, weight, item in zip(
+                posteriors([item.weight for item in scored]), seen, weights, scored, strict=True
             )
+            if item.person.nhs_number in same
+            or (sight >= rule.wide_minimum and weight >= least and (item.named or item.bits >= rule.unnamed_evidence))
         ]
 
     def _namesakes(self, case: _Case, item: Scored) -> int | None:

@@ -15,6 +15,7 @@ from search_api.matching import comparisons as compare
 from search_api.matching.asked import Asked
 from search_api.matching.person import HISTORIC, RECORD, SKIP_FAMILY, SKIP_GIVEN, SLOT, UNIT, Person
 from search_api.matching.questions import Evidence
+from search_api.matching.relatives import COMPARISON as RELATIVES
 from search_api.matching.weights import Level, Weights
 
 
@@ -36,6 +37,11 @@ class Scored(NamedTuple):
     def named(self) -> bool:
         """Whether a name speaks for this person."""
         return any(item.weight > 0 and item.comparison in ("family", "given") for item in self.evidence)
+
+    @property
+    def unbounded(self) -> float:
+        """The weight, but for what relatives share by nature."""
+        return self.weight - sum([item.weight for item in self.evidence if item.comparison == RELATIVES])
 
     @property
     def bits(self) -> float:
