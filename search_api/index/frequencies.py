@@ -60,9 +60,9 @@ class Frequencies:
         for frame in frames:
             population += frame.height
             names = visible_names(frame.select("names"))
-            _count(family, names["family"], is_family=True)
-            _count(given, names["given"].list.get(0, null_on_oob=True), is_family=False)
-        return cls(population, family, given)
+            _add(family, names["family"])
+            _add(given, names["given"].list.get(0, null_on_oob=True))
+        return cls(population, _joined(family, family_name), _joined(given, given_name))
 
     @classmethod
     def empty(cls) -> Frequencies:
@@ -169,12 +169,20 @@ def visible_names(frame: pl.DataFrame) -> pl.DataFrame:
     return names.filter(pl.col("state").fill_null("").ne(HIDDEN))
 
 
-def _count(totals: dict[str, int], values: pl.Series, *, is_family: bool) -> None:
-    normaliser = family_name if is_family else given_name
+def _add(totals: dict[str, int], values: pl.Series) -> None:
+    """Count values as they are written: the same ones come in every frame, and need normalising once."""
     for text, count in values.drop_nulls().value_counts().iter_rows():
+        totals[text] = totals.get(text, 0) + count
+
+
+def _joined(written: dict[str, int], normaliser: Callable[[str], Name]) -> dict[str, int]:
+    """Bearers by the joined form; placeholders are no names."""
+    totals: dict[str, int] = {}
+    for text, count in written.items():
         name = normaliser(text)
         if name.joined and not name.skip:
             totals[name.joined] = totals.get(name.joined, 0) + count
+    return totals
 
 
 def _grouped(counts: dict[str, int], of: Callable[[str], str]) -> dict[str, int]:
