@@ -16,8 +16,6 @@ from pipelines.home import ledger_of, stores_of
 from search_api.ops.ledger import Ledger
 from search_api.settings import Settings
 
-KEYS = ("settings", "stores", "ledger")
-
 
 def resources(settings: Settings | None = None) -> Mapping[str, Any]:
     """Resource key to definition. Without settings they are read from the environment when a run starts."""
