@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         " lead one to expect, are no more than this share of the odds of those compared and of nobody. 0: never before"
         " the limit.",
     )
+    unseen_odds_doubtful: float = Field(
+        0.002,
+        ge=0,
+        description="The same share while those compared are too unlikely for anybody to be certain.",
+    )
     most_compared: int = Field(
         100, description="Most candidates compared per question, best first, of those found by a whole birth date."
     )

@@ -29,12 +29,14 @@ class Effort:
     """How much a tolerant search may look at (settings of the same names).
 
     ``unseen_odds``: candidates are left uncompared when the odds of all of them together are no more than this
-    share of the odds of those compared and of nobody. ``most_compared``: most of those that keys with a whole birth
+    share of the odds of those compared and of nobody. ``unseen_odds_doubtful``: the same while those compared are too
+    unlikely for anybody to be certain. ``most_compared``: most of those that keys with a whole birth
     date find. ``second_look_documents``: how many documents the keys of a second look may be expected to have, all
     together; ``second_look_candidates``: most of them compared.
     """
 
     unseen_odds: float = 0.0005
+    unseen_odds_doubtful: float = 0.002
     most_compared: int = 100
     second_look_documents: int = 150
     second_look_candidates: int = 50
@@ -43,8 +45,20 @@ class Effort:
     def of(cls, chosen: Chosen) -> Effort:
         """As settings, or rules made of them, say."""
         return cls(
-            chosen.unseen_odds, chosen.most_compared, chosen.second_look_documents, chosen.second_look_candidates
+            chosen.unseen_odds,
+            chosen.unseen_odds_doubtful,
+            chosen.most_compared,
+            chosen.second_look_documents,
+            chosen.second_look_candidates,
         )
+
+    def bearable(self, whole: float) -> float:
+        """Odds that may stay unseen, ``whole`` being those of who was compared and of nobody.
+
+        From odds on at which what may stay unseen for certainty's sake is as likely as nobody, that decides.
+        """
+        doubtful = max(self.unseen_odds, self.unseen_odds_doubtful) * whole
+        return min(doubtful, max(1.0, self.unseen_odds * whole)) if self.unseen_odds else 0.0
 
 
 class Chosen(Protocol):
@@ -52,6 +66,8 @@ class Chosen(Protocol):
 
     @property
     def unseen_odds(self) -> float: ...
+    @property
+    def unseen_odds_doubtful(self) -> float: ...
     @property
     def most_compared(self) -> int: ...
     @property
@@ -98,7 +114,7 @@ def likely(
     # The greatest odds of those compared who have the very same keys as the next: whatever was expected of these,
     # the next are as likely (namesakes of one day).
     whole, alike, at = 1.0, 0.0, 0
-    while at < len(order) and (at < owed or left[at] > effort.unseen_odds * whole or alike > ALIKE * whole):
+    while at < len(order) and (at < owed or left[at] > effort.bearable(whole) or alike > ALIKE * whole):
         if at >= effort.most_compared:
             return scored, True
         step = order[at : at + STEP]

@@ -213,16 +213,18 @@ def shares(
     """From the weights in force and from how many people have names of these sounds; ``unknown``: whether hardly
     anybody has the family name, the given name."""
     rule = weights.promise
-    family, given = (
-        _name_shares(name, counts.rarities, rule, unknown=slip) for name, slip in zip(codes, unknown, strict=True)
-    )
+    rare_family, rare_given = unknown
+    variant = {False: rule.variant, True: rule.unknown_variant}
+    neither = rule.unknown_family_neither if rare_family else rule.family_neither
+    family = _name_shares(codes[0], counts.rarities, variant[rare_family], neither)
+    neither = rule.unknown_given_neither if rare_given else rule.given_neither
+    given = _name_shares(codes[1], counts.rarities, variant[rare_given], neither)
     birth = weights.levels["birth_date"]["exact"]
     slip = math.log2(max(1.0 - birth.m, rule.least_slips))
     return Shares(prior, family, given, birth.weight, slip, weights.levels["postcode"]["exact"].weight, rule)
 
 
-def _name_shares(codes: Codes, rarities: Rarities, rule: PromiseRule, *, unknown: bool) -> NameShares:
-    variant, neither = (rule.unknown_variant, rule.unknown_neither) if unknown else (rule.variant, rule.neither)
+def _name_shares(codes: Codes, rarities: Rarities, variant: float, neither: float) -> NameShares:
     own = float(rarities.sounding(codes.own[0])) if codes.own else 0.0
     several = max(len(codes.all) - 1, 1)
     return NameShares(own, math.log2(variant / several), math.log2(neither))

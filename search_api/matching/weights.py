@@ -109,7 +109,7 @@ class PromiseRule:
     """What ``promise.py`` expects of a document by its keys; shares of whoever is meant, and bits.
 
     ``variant``: has a variant of the name asked for (a nickname, a near spelling); ``neither``: none of its sounds and
-    yet a name that is near. The two of ``unknown``: where hardly anybody has the name asked for, which is then
+    yet a name that is near. Those of ``unknown``: where hardly anybody has the name asked for, which is then
     likely a slip. ``least_slips``: no share of slips in a date is reckoned smaller. ``kept_initial``: half the slips keep
     the initial. ``unsigned``: a key without a sign is one of many. ``exchanged``: day and month exchanged, among the slips of a
     date, reckoned generously. ``area``: an outward part says less than a whole postcode; ``elsewhere``: who is asked for with a
@@ -117,9 +117,11 @@ class PromiseRule:
     """
 
     variant: float = 0.06
-    neither: float = 0.02
+    family_neither: float = 0.02
+    given_neither: float = 0.02
     unknown_variant: float = 0.6
-    unknown_neither: float = 0.06
+    unknown_family_neither: float = 0.06
+    unknown_given_neither: float = 0.06
     least_slips: float = 0.001
     kept_initial_bits: float = -1.0
     unsigned_bits: float = -6.0

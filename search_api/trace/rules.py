@@ -31,6 +31,7 @@ class TraceRules:
     candidate_limit: int
     key_cap: int
     unseen_odds: float
+    unseen_odds_doubtful: float
     most_compared: int
     second_look_documents: int
     second_look_candidates: int
