@@ -139,8 +139,11 @@ def work(job: PartJob, next_frame: Callable[[], Any]) -> Made:
             count += runs.add(made, found.texts)
             if crowd is not None:
                 crowd.count(found.keys)
+    suspects = crowd.take() if crowd else []
+    # What was kept of names and keys makes room for putting the runs together.
+    del memos, crowd
     runs.finish()
-    return Made(count, crowd.take() if crowd else [])
+    return Made(count, suspects)
 
 
 def join_parts(parts: list[Path], location: Path) -> None:
