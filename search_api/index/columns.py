@@ -20,6 +20,7 @@ import polars as pl
 from search_api.index.items import FROM_ROW, Items, listed
 from search_api.index.memo import Memos
 from search_api.matching import normalise
+from search_api.matching.lettering import ANY, HALF
 from search_api.matching.person import GROUP, HISTORIC, PLACEHOLDER, RECORD, SKIP_FAMILY, SKIP_GIVEN, SLOT, UNIT
 
 _PLAIN_LINE = "^[A-Z0-9]+(?: [A-Z0-9]+)*$"
@@ -27,6 +28,7 @@ _PLAIN_LINE = "^[A-Z0-9]+(?: [A-Z0-9]+)*$"
 _WRITTEN = "^[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}$"
 _DOUBTFUL = "^(?:[A-Z]{2}[0-9][OIS][0-9]|ZZ)"
 _ASCII = r"^[\x00-\x7f]*$"
+_ROW = pl.UInt32
 _SEXES = {name: normalise.sex(name) for name in ("male", "female", "other", "unknown")}
 
 
@@ -54,6 +56,7 @@ class Columns(NamedTuple):
     deaths: pl.Series
     payloads: pl.Series
     fingerprints: list[int]
+    letters: pl.Series
     parts: Parts
 
 
@@ -77,7 +80,8 @@ def columns(items: Items, memos: Memos) -> Columns:
         if FROM_ROW in items.people.columns
         else fingerprints(numbers, is_open, content)
     )
-    return Columns(numbers, is_open, people["birth"], people["death"], payloads, prints, parts)
+    marked = _letters(families, givens, items.names.height, height)
+    return Columns(numbers, is_open, people["birth"], people["death"], payloads, prints, marked, parts)
 
 
 def fingerprints(numbers: pl.Series, is_open: pl.Series, content: pl.Series) -> list[int]:
@@ -114,6 +118,21 @@ def _names(names: pl.DataFrame, memos: Memos, height: int) -> tuple[pl.DataFrame
     steps = pl.select(pl.concat_str(families["steps"], first["steps"].fill_null(0), separator=UNIT)).to_series()
     rows = names["row"]
     return families, givens, _joined(rows, packed, height), _joined(rows, steps, height)
+
+
+def _letters(families: pl.DataFrame, givens: pl.DataFrame, names: int, height: int) -> pl.Series:
+    """The letters of all names of each patient (``matching/lettering.py``)."""
+    bare = pl.DataFrame({"name": pl.int_range(names, dtype=pl.UInt32, eager=True)}).join(givens, "name", "anti")
+    bare = families.select("row", "name").join(bare, "name", "semi").select("row", letters=pl.lit(ANY, pl.Int64))
+    given = _together(pl.concat([givens.select("row", "letters"), bare]), height)
+    return _together(families.select("row", "letters"), height) + given * (1 << HALF)
+
+
+def _together(letters: pl.DataFrame, height: int) -> pl.Series:
+    """The letters of all names of a row; of one without any nothing is known."""
+    found = letters.group_by("row").agg(pl.col("letters").bitwise_or())
+    rows = pl.DataFrame({"row": pl.int_range(0, height, dtype=_ROW, eager=True)})
+    return rows.join(found, "row", "left", maintain_order="left")["letters"].fill_null(ANY)
 
 
 def _givens(names: pl.DataFrame, memos: Memos) -> pl.DataFrame:

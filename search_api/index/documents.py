@@ -71,9 +71,10 @@ def _documents(made: Columns) -> Iterator[SearchDocument]:
     found, exact = keys(made.parts, height), terms(made.parts, height)
     payloads = made.payloads.cast(pl.Binary)
     parts = [each.to_list() for each in (made.numbers, made.is_open, found, exact, made.births, made.deaths, payloads)]
-    for number, is_open, words, marked, birth, death, payload, mark in zip(*parts, made.fingerprints, strict=True):
+    rest = made.fingerprints, made.letters.to_list()
+    for number, is_open, words, marked, birth, death, payload, mark, letters in zip(*parts, *rest, strict=True):
         dates = {"birth": birth, "death": death}
-        yield SearchDocument(number, is_open, tuple(sorted(words)), _by_field(marked), dates, payload, mark)
+        yield SearchDocument(number, is_open, tuple(sorted(words)), _by_field(marked), dates, payload, mark, letters)
 
 
 def _by_field(marked: list[str]) -> dict[str, tuple[str, ...]]:

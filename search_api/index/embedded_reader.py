@@ -19,7 +19,7 @@ from search_api.index.payloads import Payloads, Placed
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
 from search_api.index.schema import SCHEMA, WORDS
 from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
-from search_api.index.words import FINGERPRINT, PART_BITS
+from search_api.index.words import FINGERPRINT, LETTERS, PART_BITS
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
@@ -55,12 +55,14 @@ class EmbeddedReader:
         values = self._searcher.fast_field_values("nhs", addresses)
         ranked = sorted(zip([int(score * -PARTS) for score, _ in hits], values, range(len(hits)), strict=True))
         ranks, numbers, at = zip(*ranked[: query.limit], strict=True)
+        kept = [addresses[each] for each in at]
         return CandidateSet(
             numbers,
-            Placed(self._payload, [addresses[each] for each in at]),
+            Placed(self._payload, kept),
             len(hits) > query.limit,
             {"candidates": len(numbers)},
             tuple([-rank for rank in ranks]),
+            tuple(self._letters(kept)),
         )
 
     def _clauses(self, keys: Sequence[WeighedKey]) -> list[tuple[Occur, Query]]:
@@ -129,11 +131,15 @@ class EmbeddedReader:
             terms={},
             numbers={"birth": person.birth, "death": person.death},
             payload=payload,
+            letters=self._letters([address])[0],
             fingerprint=sum(
                 int(self._searcher.fast_field_values(part, [address])[0] or 0) << position * PART_BITS
                 for position, part in enumerate(FINGERPRINT)
             ),
         )
+
+    def _letters(self, addresses: list[tantivy.DocAddress]) -> list[int]:
+        return [int(value or 0) for value in self._searcher.fast_field_values(LETTERS, addresses)]
 
     def _payload(self, address: tantivy.DocAddress) -> bytes:
         return self._payloads.read(self._places[address.segment_ord].of(address.doc))

@@ -20,7 +20,9 @@ from search_api.index.documents import no_collection
 from search_api.index.payloads import PayloadWriter, last_dictionary, next_number
 from search_api.index.provider import SearchDocument
 from search_api.index.schema import SCHEMA, WORDS, assembled
-from search_api.index.words import words_of
+from search_api.index.words import LETTERS, words_of
+
+_NUMBERS = ("nhs", "birth", "fingerprint", LETTERS)
 
 
 class EmbeddedWriter:
@@ -46,17 +48,13 @@ class EmbeddedWriter:
 
     def add_columns(self, made: Columns, texts: pl.Series) -> int:
         """The same of a slice and the words its people are found by; half the time, for no document is made."""
-        people = _people(made.numbers, made.births, made.fingerprints, texts)
+        people = _people((made.numbers, made.births, made.fingerprints, made.letters), texts)
         self._assemble(people, made.payloads.cast(pl.Binary).to_list())
         return people.height
 
     def _add(self, documents: Sequence[SearchDocument]) -> None:
-        people = _people(
-            [each.nhs_number for each in documents],
-            [each.numbers["birth"] for each in documents],
-            [each.fingerprint for each in documents],
-            [" ".join(words_of(each)) for each in documents],
-        )
+        numbers = [(each.nhs_number, each.numbers["birth"], each.fingerprint, each.letters) for each in documents]
+        people = _people(list(map(list, zip(*numbers, strict=True))), [" ".join(words_of(each)) for each in documents])
         self._assemble(people, [each.payload for each in documents])
 
     def _assemble(self, people: pl.DataFrame, payloads: list[bytes]) -> None:
@@ -81,13 +79,10 @@ class EmbeddedWriter:
         self._writer.wait_merging_threads()
 
 
-def _people(
-    numbers: pl.Series | list[int], births: pl.Series | list[int], prints: list[int], texts: pl.Series | list[str]
-) -> pl.DataFrame:
-    """What the engine is told of documents, but for the places of their payloads."""
-    told = {"nhs": numbers, "birth": births, "fingerprint": prints, WORDS: texts}
-    kinds = {"nhs": pl.Int64, "birth": pl.Int64, "fingerprint": pl.Int64, WORDS: pl.String}
-    return pl.DataFrame(told, schema=kinds)
+def _people(numbers: Sequence[pl.Series | list[int]], texts: pl.Series | list[str]) -> pl.DataFrame:
+    """What the engine is told of documents, but for the places of their payloads. ``numbers``: columns as in ``_NUMBERS``."""
+    told = dict(zip(_NUMBERS, numbers, strict=True))
+    return pl.DataFrame({**told, WORDS: texts}, schema={**dict.fromkeys(_NUMBERS, pl.Int64), WORDS: pl.String})
 
 
 def merge_segments(location: Path, heap_bytes: int) -> None:

@@ -13,18 +13,20 @@ import polars as pl
 from search_api.index.distinct import Distinct, Making, lists
 from search_api.index.frequencies import Frequencies
 from search_api.matching import normalise
+from search_api.matching.lettering import ANY, letters
 from search_api.matching.normalise import Name
 from search_api.matching.phonetics import code
 
 
 class Family(NamedTuple):
-    """A family name: text, joined form, key codes, placeholder flag, frequency steps."""
+    """A family name: text, joined form, key codes, placeholder flag, frequency steps, letters."""
 
     text: str
     joined: str
     codes: tuple[str, ...]
     skip: bool
     steps: int
+    letters: int
 
 
 class Given(NamedTuple):
@@ -37,6 +39,7 @@ class Given(NamedTuple):
     skip: bool
     initial: str
     steps: int
+    letters: int
 
 
 class Postcode(NamedTuple):
@@ -60,7 +63,14 @@ _ONE_WORD = "^[A-Za-z]+$"
 _WHOLE_DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 _CODES = pl.List(pl.String)
-_FAMILY = {"text": pl.String, "joined": pl.String, "codes": _CODES, "skip": pl.Boolean, "steps": pl.Int64}
+_FAMILY = {
+    "text": pl.String,
+    "joined": pl.String,
+    "codes": _CODES,
+    "skip": pl.Boolean,
+    "steps": pl.Int64,
+    "letters": pl.Int64,
+}
 _GIVEN = {
     "text": pl.String,
     "joined": pl.String,
@@ -69,6 +79,7 @@ _GIVEN = {
     "skip": pl.Boolean,
     "initial": pl.String,
     "steps": pl.Int64,
+    "letters": pl.Int64,
 }
 _POSTCODE = {"text": pl.String, "area": pl.String, "whole": pl.String}
 _BIRTH = {"number": pl.Int64, "day": pl.String, "year": pl.String}
@@ -92,7 +103,8 @@ class Memos:
 
     def _family(self, text: str) -> Family:
         name = normalise.family_name(text)
-        return Family(name.text, name.joined, _codes(name), name.skip, self._frequencies.family_steps(name.joined))
+        steps = self._frequencies.family_steps(name.joined)
+        return Family(name.text, name.joined, _codes(name), name.skip, steps, _letters(name.text, skip=name.skip))
 
     def _families(self, texts: pl.Series) -> Iterator[pl.Series]:
         """Of single words of plain letters what ``_family`` makes of each."""
@@ -101,6 +113,7 @@ class Memos:
         skip = [*map(normalise.family_says_nothing, words)]
         yield from (upper, upper, _word_codes(words, skip), pl.Series(values=skip, dtype=pl.Boolean))
         yield _steps_of(words, self._frequencies.family, self._frequencies.family_steps)
+        yield _letters_of(words, skip)
 
     def _givens(self, texts: pl.Series) -> Iterator[pl.Series]:
         """The same of given names."""
@@ -111,12 +124,25 @@ class Memos:
         yield from (upper, upper, lists(upper), _word_codes(words, skip), skipped)
         yield pl.select(pl.when(skipped).then(pl.lit("")).otherwise(upper.str.head(1))).to_series()
         yield _steps_of(words, self._frequencies.given, self._frequencies.given_steps)
+        yield _letters_of(words, skip)
 
     def _given(self, text: str) -> Given:
         name = normalise.given_name(text)
         initial = "" if name.skip else name.joined[:1]
         steps = self._frequencies.given_steps(name.words[0] if name.words else "")
-        return Given(name.text, name.joined, name.words, _codes(name), name.skip, initial, steps)
+        marked = _letters(name.text, skip=name.skip)
+        return Given(name.text, name.joined, name.words, _codes(name), name.skip, initial, steps, marked)
+
+
+def _letters(text: str, *, skip: bool) -> int:
+    """The letters of a name; a placeholder is compared with nothing, so it rules nothing out."""
+    return ANY if skip else letters(text)
+
+
+def _letters_of(words: list[str], skip: list[bool]) -> pl.Series:
+    """The same of single words."""
+    found = [_letters(word, skip=none) for word, none in zip(words, skip, strict=True)]
+    return pl.Series(values=found, dtype=pl.Int64)
 
 
 def _codes(name: Name) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import orjson
 
 from search_api.index.opensearch_form import Form
 from search_api.index.provider import SearchDocument
-from search_api.index.words import FINGERPRINT, PART_BITS, PART_MASK, WORD_SET, words_of
+from search_api.index.words import FINGERPRINT, LETTERS, PART_BITS, PART_MASK, WORD_SET, words_of
 
 # Lucene refuses a term of more than 32,766 bytes; longer words are cut alike when indexed and when asked.
 LONGEST_WORD = 8_000
@@ -30,6 +30,7 @@ _MAPPING: dict[str, Any] = {
         "nhs": {"type": "long"},
         "birth": {"type": "integer"},
         **dict.fromkeys(FINGERPRINT, _PART),
+        LETTERS: {"type": "long", "index": False},
         "keys": {"type": "keyword", "doc_values": False, "norms": False, "index_options": "docs"},
         "payload": {"type": "binary", "doc_values": True},
     },
@@ -60,6 +61,7 @@ def document_line(document: SearchDocument) -> bytes:
             low: print_ & PART_MASK,
             mid: print_ >> PART_BITS & PART_MASK,
             high: print_ >> 2 * PART_BITS & PART_MASK,
+            LETTERS: document.letters,
             "keys": words_of(document),
             "payload": b64encode(document.payload).decode("ascii"),
         }

@@ -22,7 +22,7 @@ from search_api.index import opensearch_filter as queries
 from search_api.index.narrowing import clauses
 from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
 from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
-from search_api.index.words import FINGERPRINT, PART_BITS, RESTRICTED
+from search_api.index.words import FINGERPRINT, LETTERS, PART_BITS, RESTRICTED
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
@@ -70,12 +70,13 @@ class OpenSearchReader:
     def candidates(self, query: KeyQuery) -> CandidateSet:
         """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
         asked = queries.by_keys(query.keys, self._held.token, open_only=query.open_only)
-        body = {**_BARE, "query": asked, "sort": queries.BY_SCORE, "docvalue_fields": ["payload"]}
+        body = {**_BARE, "query": asked, "sort": queries.BY_SCORE, "docvalue_fields": ["payload", LETTERS]}
         hits = self._people({**body, "size": query.limit + 1}, self._seconds)
         kept = hits[: query.limit]
         numbers, payloads = tuple([_number(hit) for hit in kept]), tuple([_payload(hit) for hit in kept])
         worths = tuple([round(hit["sort"][0] * PARTS) for hit in kept])
-        return CandidateSet(numbers, payloads, len(hits) > query.limit, {"candidates": len(kept)}, worths)
+        letters = tuple(map(_letters, kept))
+        return CandidateSet(numbers, payloads, len(hits) > query.limit, {"candidates": len(kept)}, worths, letters)
 
     def select(self, question: Question, limit: int) -> CandidateSet:
         """Non-fuzzy search: documents that answer every part, in ascending NHS number."""
@@ -103,7 +104,7 @@ class OpenSearchReader:
     def find(self, nhs_numbers: Sequence[int]) -> dict[int, SearchDocument]:
         """Documents by number, with payload, fingerprint and numbers; keys and terms are not stored."""
         found: dict[int, SearchDocument] = {}
-        for hit in self._by_numbers(nhs_numbers, ("payload",)):
+        for hit in self._by_numbers(nhs_numbers, ("payload", LETTERS)):
             document = _document(hit)
             found[document.nhs_number] = document
         return {number: found[number] for number in nhs_numbers if number in found}
@@ -199,6 +200,10 @@ def _payload(hit: Hit) -> bytes:
     return urlsafe_b64decode(hit["fields"]["payload"][0] + "==")
 
 
+def _letters(hit: Hit) -> int:
+    return int(hit["fields"][LETTERS][0])
+
+
 def _fingerprint(hit: Hit) -> int:
     fields = hit["fields"]
     return sum(int(fields[part][0]) << position * PART_BITS for position, part in enumerate(FINGERPRINT))
@@ -215,4 +220,5 @@ def _document(hit: Hit) -> SearchDocument:
         numbers={"birth": person.birth, "death": person.death},
         payload=payload,
         fingerprint=_fingerprint(hit),
+        letters=_letters(hit),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from search_api.matching.lettering import UNKNOWN
 from search_api.matching.questions import Question
 from search_api.matching.rarity import WeighedKey
 
@@ -25,7 +26,8 @@ class SearchDocument(NamedTuple):
     ``keys``: composite blocking keys. ``terms``: field name to exact terms, for non-fuzzy search
     (the names are in ``documents.py``). ``numbers``: field name to integer, for ranges and
     sorting. ``payload``: what the scorer needs, packed (``documents.py`` packs and unpacks).
-    ``open``: False for restricted patients, of whom no location term or key is present.
+    ``open``: False for restricted patients, of whom no location term or key is present. ``letters``: of their names
+    (``matching/lettering.py``).
     """
 
     nhs_number: int
@@ -35,6 +37,7 @@ class SearchDocument(NamedTuple):
     numbers: dict[str, int]
     payload: bytes
     fingerprint: int
+    letters: int = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class CandidateSet:
     """Payloads of the candidates with their numbers, in a steady order.
 
     An engine may fetch a payload only when it is read. ``worths``: what the keys of each are worth in parts of a bit
-    (``matching/promise.py``); empty where they were not found by keys.
+    (``matching/promise.py``); ``letters``: of the names of each. Both are empty where they were not found by keys.
     """
 
     numbers: tuple[int, ...]
@@ -50,6 +53,7 @@ class CandidateSet:
     truncated: bool
     counters: dict[str, int]
     worths: tuple[int, ...] = ()
+    letters: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

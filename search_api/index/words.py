@@ -19,6 +19,8 @@ WORD_SET = 3
 # billion documents, so a checksum needs no pass through Python.
 FINGERPRINT = ("fingerprint_low", "fingerprint_mid", "fingerprint_high")
 PART_BITS = 21
+# The field of the letters of names (``matching/lettering.py``).
+LETTERS = "letters"
 PART_MASK = (1 << PART_BITS) - 1
 
 

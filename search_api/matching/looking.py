@@ -14,6 +14,7 @@ from itertools import accumulate, groupby
 from typing import Protocol
 
 from search_api.index.provider import CandidateSet
+from search_api.matching.lettering import UNKNOWN
 from search_api.matching.person import Person, unpack
 from search_api.matching.promise import Promise
 from search_api.matching.scoring import Scored
@@ -22,6 +23,8 @@ from search_api.matching.scoring import Scored
 WHOLE, STEP = 12, 4
 # Whoever has the same keys as somebody whose chance is so great is compared as well.
 ALIKE = 0.005
+# Whoever has another name altogether is compared when their odds alone are more than this share, as of a possible grade.
+DISTANT = 0.0005
 
 
 @dataclass(frozen=True)
@@ -107,18 +110,24 @@ def likely(
     found: CandidateSet, promise: Promise, compare: Compare, effort: Effort, *, near: bool
 ) -> tuple[list[Scored], bool]:
     """The candidates compared, best promise first, as far as ``effort`` goes, and whether its limit cut it.
-    ``near``: whoever may be near in both names is compared before others, and whatever the odds."""
+    ``near``: whoever may be near in both names is compared before others, and whatever the odds; whoever cannot be is
+    not."""
     order, left, owed = _order(found.worths, promise, near=near)
     worths, numbers, payloads = found.worths, found.numbers, found.payloads
+    letters = found.letters or (UNKNOWN,) * len(worths)
     scored: list[Scored] = []
+    apart: list[tuple[float, int]] = []
     # The greatest odds of those compared who have the very same keys as the next: whatever was expected of these,
     # the next are as likely (namesakes of one day).
     whole, alike, at = 1.0, 0.0, 0
     while at < len(order) and (at < owed or left[at] > effort.bearable(whole) or alike > ALIKE * whole):
-        if at >= effort.most_compared:
+        if len(scored) >= effort.most_compared:
             return scored, True
         step = order[at : at + STEP]
-        more = compare([unpack(numbers[each], payloads[each]) for each in step])
+        odds = [promise.distant(worths[each], letters[each]) if effort.unseen_odds else None for each in step]
+        apart += [(distant, each) for distant, each in zip(odds, step, strict=True) if distant is not None]
+        looked = [each for distant, each in zip(odds, step, strict=True) if distant is None]
+        more = compare([unpack(numbers[each], payloads[each]) for each in looked])
         reached = {item.person.nhs_number: 2.0 ** min(item.weight, 1000.0) for item in more}
         whole += math.fsum(reached.values())
         scored += more
@@ -126,7 +135,11 @@ def likely(
         worth = worths[order[at]] if at < len(order) else -1
         same = [reached.get(numbers[each], 0.0) for each in step if worths[each] == worth]
         alike = max(same, default=0.0) if worths[step[0]] != worth else max(alike, *same)
-    return scored, False
+    if near or not apart:
+        return scored, False
+    # A name of theirs is another one, which no comparison changes: they are compared where they may be meant all the same.
+    some = sorted([each for distant, each in apart if distant > DISTANT * whole])
+    return scored + compare([unpack(numbers[each], payloads[each]) for each in some[: effort.most_compared]]), False
 
 
 def _order(worths: Sequence[int], promise: Promise, *, near: bool) -> tuple[list[int], list[float], int]:

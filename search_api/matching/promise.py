@@ -24,6 +24,7 @@ from typing import NamedTuple
 from search_api.matching import normalise
 from search_api.matching.asked import Asked
 from search_api.matching.blocking import Codes, area_of, sexes
+from search_api.matching.lettering import Lettering
 from search_api.matching.rarity import (
     DAYS,
     PARTS,
@@ -41,6 +42,7 @@ FAMILY, GIVEN, AREA, INITIAL, YEAR, HOME_FAMILY, HOME_GIVEN = (1 << at for at in
 _VARIANTS = tuple(1 << at for at in range(7, SIGNS))
 _HOME = HOME_FAMILY | HOME_GIVEN
 _DAY_BITS = math.log2(DAYS)
+_SEX_BITS = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,15 @@ class Promise(dict[int, float]):
         super().__init__()
         self._marks = marks
         self._shares, self._rule = shares, shares.rule
+        self._untold_of: dict[int, tuple[bool, bool]] = {}
+        self._distant_of: dict[tuple[int, bool, bool], float] = {}
         self._placed = bool(area_of(asked))
         self._named = bool(asked.family.joined), bool(asked.first)
         self._rarity = {sign: int(rarity) for key, rarity in weighed.keys if (sign := marks.of.get(key, 0))}
         self._most = max((int(rarity) for _, rarity in weighed.keys), default=0)
         self._day = f"a{asked.birth.day:08d}" if asked.birth else ""
         self._unsigned = weighed.keys
+        self._lettering = Lettering(_families(asked), _givens(asked))
 
     def __missing__(self, worth: int) -> float:
         mark, rest = self._read(worth)
@@ -146,6 +151,44 @@ class Promise(dict[int, float]):
         given = bool(mark & (GIVEN | INITIAL | self._marks.given_variants)) or not self._named[1]
         return given and (family or bool(mark & AREA))
 
+    def distant(self, worth: int, held: int) -> float | None:
+        """Odds of a document if the letters of its names (``held``) say that a name of which no key tells is wholly another
+        one; None where they do not, or more than names speaks for it."""
+        family, given = self._untold(worth)
+        family = family and not self._lettering.family_near(held)
+        given = given and not self._lettering.given_near(held)
+        return self._distant(worth, family, given) if family or given else None
+
+    def _untold(self, worth: int) -> tuple[bool, bool]:
+        """Whether family name and given name were asked for and no key tells of them, nor of the home."""
+        found = self._untold_of.get(worth)
+        if found is None:
+            mark, rest = self._read(worth)
+            told = rest > 0 or not mark or bool(mark & (AREA | _HOME | YEAR))
+            family = self._named[0] and not mark & (FAMILY | self._marks.family_variants)
+            given = self._named[1] and not mark & (GIVEN | self._marks.given_variants)
+            found = self._untold_of[worth] = (not told and family, not told and given)
+        return found
+
+    def _distant(self, worth: int, family: bool, given: bool) -> float:
+        """The odds of a whole birth date, of the names that keys tell of, and of the others being another name."""
+        key = worth, family, given
+        odds = self._distant_of.get(key)
+        if odds is None:
+            shares, marks, mark = self._shares, self._marks, self._read(worth)[0]
+            names = (
+                (shares.family, family, FAMILY, marks.family_variants),
+                (shares.given, given, GIVEN, marks.given_variants),
+            )
+            bits = sum(
+                [
+                    name.other if other else self._name(name, mark & own, mark & variants, 0)
+                    for name, other, own, variants in names
+                ]
+            )
+            odds = self._distant_of[key] = 2.0 ** (shares.prior + shares.birth + _SEX_BITS + bits)
+        return odds
+
     def _read(self, worth: int) -> tuple[int, int]:
         """Signs of a document's keys, and the rarity of its keys without one."""
         mark = worth % PARTS
@@ -161,7 +204,7 @@ class Promise(dict[int, float]):
         given = mark & (GIVEN | HOME_GIVEN | YEAR)
         found += self._name(shares.given, given, mark & marks.given_variants, rest)
         if mark & INITIAL:
-            found += 1.0
+            found += _SEX_BITS
             if not given and not mark & marks.given_variants:
                 found += self._rule.kept_initial_bits + self._rarity[INITIAL] - _DAY_BITS - math.log2(SEXES)
         return found
@@ -188,11 +231,13 @@ class Promise(dict[int, float]):
 
 
 class NameShares(NamedTuple):
-    """Bits for a name held that sounds as asked, that is a variant (beside its own rarity), and that is neither."""
+    """Bits for a name held that sounds as asked, that is a variant (beside its own rarity), that is neither and yet near,
+    and that is another name."""
 
     own: float
     variant: float
     neither: float
+    other: float
 
 
 class Shares(NamedTuple):
@@ -216,15 +261,31 @@ def shares(
     rare_family, rare_given = unknown
     variant = {False: rule.variant, True: rule.unknown_variant}
     neither = rule.unknown_family_neither if rare_family else rule.family_neither
-    family = _name_shares(codes[0], counts.rarities, variant[rare_family], neither)
-    neither = rule.unknown_given_neither if rare_given else rule.given_neither
-    given = _name_shares(codes[1], counts.rarities, variant[rare_given], neither)
+    other = weights.levels["family"]["other"].weight
+    family = _name_shares(codes[0], counts.rarities, (variant[rare_family], neither, other))
+    neither, other = (
+        rule.unknown_given_neither if rare_given else rule.given_neither,
+        weights.levels["given"]["other"].weight,
+    )
+    given = _name_shares(codes[1], counts.rarities, (variant[rare_given], neither, other))
     birth = weights.levels["birth_date"]["exact"]
     slip = math.log2(max(1.0 - birth.m, rule.least_slips))
     return Shares(prior, family, given, birth.weight, slip, weights.levels["postcode"]["exact"].weight, rule)
 
 
-def _name_shares(codes: Codes, rarities: Rarities, variant: float, neither: float) -> NameShares:
+def _name_shares(codes: Codes, rarities: Rarities, expected: tuple[float, float, float]) -> NameShares:
+    """``expected``: shares of a variant and of neither, and the bits of another name."""
+    variant, neither, other = expected
     own = float(rarities.sounding(codes.own[0])) if codes.own else 0.0
     several = max(len(codes.all) - 1, 1)
-    return NameShares(own, math.log2(variant / several), math.log2(neither))
+    return NameShares(own, math.log2(variant / several), math.log2(neither), other)
+
+
+def _families(asked: Asked) -> list[str]:
+    """The family name asked for, and its parts: one of them is often held alone."""
+    return [asked.family.joined, *(word for word in asked.family.words if len(word) > 2)]
+
+
+def _givens(asked: Asked) -> list[str]:
+    """The given names asked for: any of them may be held as the first."""
+    return [*asked.words, *(name.joined for name in asked.given)]

@@ -124,6 +124,7 @@ _CANDIDATE_PARTS: dict[str, Callable[[CandidateSet], object]] = {
     "candidates": lambda found: frozenset(found.numbers),
     "order of candidates": lambda found: found.numbers,
     "payloads": lambda found: found.payloads,
+    "letters": lambda found: found.letters,
     "candidates truncated": lambda found: found.truncated,
 }
 _ANSWER_PARTS: dict[str, Callable[[Answer], object]] = {

@@ -6,7 +6,7 @@ Belongs here: signs, promise and the stop of a tolerant search. Does not belong 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -74,10 +74,10 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
 
 
 class Watched:
-    """A reader that tells how many payloads were read."""
+    """A reader that tells how many payloads were read; ``blind``: without the letters of names."""
 
-    def __init__(self, index: IndexReader) -> None:
-        self._index = index
+    def __init__(self, index: IndexReader, *, blind: bool = False) -> None:
+        self._index, self._blind = index, blind
         self.read = 0
         self.found = 0
 
@@ -87,7 +87,7 @@ class Watched:
     def candidates(self, query: KeyQuery) -> CandidateSet:
         found = self._index.candidates(query)
         self.found += len(found.numbers)
-        return CandidateSet(found.numbers, _Counted(self, found), found.truncated, found.counters, found.worths)
+        return replace(found, payloads=_Counted(self, found), letters=() if self._blind else found.letters)
 
 
 class _Counted(tuple[bytes, ...]):
@@ -114,6 +114,21 @@ def test_few_are_compared_of_a_day_that_many_were_born_on(crowd: Crowd) -> None:
     assert watched.read < watched.found / 2
     assert answer.counters["compared"] == watched.read
     assert not answer.truncated
+
+
+@pytest.mark.parametrize("mode", [Mode.WIDE, Mode.FUZZY])
+@pytest.mark.parametrize(("family", "given_name"), [("Smiht", "John"), ("Okafur", "Mary"), ("Tailer", "Anne")])
+def test_a_name_that_is_another_is_seen_from_its_letters(
+    crowd: Crowd, family: str, given_name: str, mode: Mode
+) -> None:
+    """Of those who share day and given name with the question, few are fetched, and the likely ones are the same. A wide
+    search fetches them all the same where nobody is likely: somebody may have changed their name."""
+    seeing, blind = Watched(crowd.index), Watched(crowd.index, blind=True)
+    asked = question(family, given_name, mode)
+    answers = [Matcher().answer(asked, each, crowd.frequencies) for each in (seeing, blind)]  # type: ignore[arg-type]
+    likely = [[match.nhs_number for match in answer.matches if match.posterior > 0.001] for answer in answers]
+    assert likely[0] == likely[1]
+    assert seeing.read < blind.read or (mode is Mode.WIDE and seeing.read == blind.read)
 
 
 def test_a_search_that_its_limit_cuts_says_so(crowd: Crowd) -> None:
