@@ -80,7 +80,7 @@ def columns(items: Items, memos: Memos) -> Columns:
         if FROM_ROW in items.people.columns
         else fingerprints(numbers, is_open, content)
     )
-    marked = _letters(families, givens, items.names.height, height)
+    marked = _letters(families, givens, height)
     return Columns(numbers, is_open, people["birth"], people["death"], payloads, prints, marked, parts)
 
 
@@ -120,10 +120,9 @@ def _names(names: pl.DataFrame, memos: Memos, height: int) -> tuple[pl.DataFrame
     return families, givens, _joined(rows, packed, height), _joined(rows, steps, height)
 
 
-def _letters(families: pl.DataFrame, givens: pl.DataFrame, names: int, height: int) -> pl.Series:
-    """The letters of all names of each patient (``matching/lettering.py``)."""
-    bare = pl.DataFrame({"name": pl.int_range(names, dtype=pl.UInt32, eager=True)}).join(givens, "name", "anti")
-    bare = families.select("row", "name").join(bare, "name", "semi").select("row", letters=pl.lit(ANY, pl.Int64))
+def _letters(families: pl.DataFrame, givens: pl.DataFrame, height: int) -> pl.Series:
+    """The letters of all names of each patient (``matching/lettering.py``); of a name without a given one nothing is known."""
+    bare = families.join(givens, "name", "anti").select("row", letters=pl.lit(ANY, pl.Int64))
     given = _together(pl.concat([givens.select("row", "letters"), bare]), height)
     return _together(families.select("row", "letters"), height) + given * (1 << HALF)
 

@@ -53,8 +53,13 @@ class EmbeddedWriter:
         return people.height
 
     def _add(self, documents: Sequence[SearchDocument]) -> None:
-        numbers = [(each.nhs_number, each.numbers["birth"], each.fingerprint, each.letters) for each in documents]
-        people = _people(list(map(list, zip(*numbers, strict=True))), [" ".join(words_of(each)) for each in documents])
+        numbers = (
+            [each.nhs_number for each in documents],
+            [each.numbers["birth"] for each in documents],
+            [each.fingerprint for each in documents],
+            [each.letters for each in documents],
+        )
+        people = _people(numbers, [" ".join(words_of(each)) for each in documents])
         self._assemble(people, [each.payload for each in documents])
 
     def _assemble(self, people: pl.DataFrame, payloads: list[bytes]) -> None:

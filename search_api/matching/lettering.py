@@ -37,11 +37,6 @@ def letters(text: str) -> int:
     return found
 
 
-def beside(family: int, given: int) -> int:
-    """What stands beside a document: the letters of all family names, and of all given names."""
-    return family | given << HALF
-
-
 class Lettering:
     """The names of one question, against what stands beside documents. No family or given name asked for rules nothing out."""
 

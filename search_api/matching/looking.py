@@ -119,11 +119,11 @@ def likely(
     apart: list[tuple[float, int]] = []
     # The greatest odds of those compared who have the very same keys as the next: whatever was expected of these,
     # the next are as likely (namesakes of one day).
-    whole, alike, at = 1.0, 0.0, 0
+    whole, alike, at, room = 1.0, 0.0, 0, effort.most_compared
     while at < len(order) and (at < owed or left[at] > effort.bearable(whole) or alike > ALIKE * whole):
-        if len(scored) >= effort.most_compared:
+        if room <= 0:
             return scored, True
-        step = order[at : at + STEP]
+        step = order[at : at + min(STEP, room)]
         odds = [promise.distant(worths[each], letters[each]) if effort.unseen_odds else None for each in step]
         apart += [(distant, each) for distant, each in zip(odds, step, strict=True) if distant is not None]
         looked = [each for distant, each in zip(odds, step, strict=True) if distant is None]
@@ -131,15 +131,15 @@ def likely(
         reached = {item.person.nhs_number: 2.0 ** min(item.weight, 1000.0) for item in more}
         whole += math.fsum(reached.values())
         scored += more
-        at += STEP
+        at, room = at + len(step), room - len(looked)
         worth = worths[order[at]] if at < len(order) else -1
         same = [reached.get(numbers[each], 0.0) for each in step if worths[each] == worth]
         alike = max(same, default=0.0) if worths[step[0]] != worth else max(alike, *same)
     if near or not apart:
         return scored, False
     # A name of theirs is another one, which no comparison changes: they are compared where they may be meant all the same.
-    some = sorted([each for distant, each in apart if distant > DISTANT * whole])
-    return scored + compare([unpack(numbers[each], payloads[each]) for each in some[: effort.most_compared]]), False
+    meant = sorted([(-distant, each) for distant, each in apart if distant > DISTANT * whole])
+    return scored + compare([unpack(numbers[each], payloads[each]) for _, each in meant[:room]]), len(meant) > room
 
 
 def _order(worths: Sequence[int], promise: Promise, *, near: bool) -> tuple[list[int], list[float], int]:

@@ -258,16 +258,16 @@ def shares(
     """From the weights in force and from how many people have names of these sounds; ``unknown``: whether hardly
     anybody has the family name, the given name."""
     rule = weights.promise
-    rare_family, rare_given = unknown
-    variant = {False: rule.variant, True: rule.unknown_variant}
-    neither = rule.unknown_family_neither if rare_family else rule.family_neither
-    other = weights.levels["family"]["other"].weight
-    family = _name_shares(codes[0], counts.rarities, (variant[rare_family], neither, other))
-    neither, other = (
-        rule.unknown_given_neither if rare_given else rule.given_neither,
-        weights.levels["given"]["other"].weight,
+    variants = [rule.unknown_variant if slip else rule.variant for slip in unknown]
+    neither = (
+        rule.unknown_family_neither if unknown[0] else rule.family_neither,
+        rule.unknown_given_neither if unknown[1] else rule.given_neither,
     )
-    given = _name_shares(codes[1], counts.rarities, (variant[rare_given], neither, other))
+    others = [weights.levels[name]["other"].weight for name in ("family", "given")]
+    family, given = (
+        _name_shares(name, counts.rarities, expected)
+        for name, expected in zip(codes, zip(variants, neither, others, strict=True), strict=True)
+    )
     birth = weights.levels["birth_date"]["exact"]
     slip = math.log2(max(1.0 - birth.m, rule.least_slips))
     return Shares(prior, family, given, birth.weight, slip, weights.levels["postcode"]["exact"].weight, rule)

@@ -55,7 +55,7 @@ class Kind:
 class Relatives:
     """All patterns. Whoever has no more than ``least`` bits is no answer in any case, and is left as they are.
 
-    ``home``: levels by which a place or contact agrees. Without kinds (a file of an earlier release) nothing is taken back.
+    ``home``: levels by which a place or contact agrees, as for grades. Without kinds (a file of an earlier release) nothing is taken back.
     """
 
     least: float = math.inf
@@ -63,9 +63,9 @@ class Relatives:
     kinds: tuple[Kind, ...] = ()
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any] | None) -> Relatives:
+    def parse(cls, raw: Mapping[str, Any] | None, home: Levels) -> Relatives:
         """From the part of the weights file. Raises KeyError, TypeError or ValueError."""
-        return cls(float(raw["least_bits"]), _levels(raw["home"]), tuple(map(_kind, raw["kinds"]))) if raw else cls()
+        return cls(float(raw["least_bits"]), home, tuple(map(_kind, raw["kinds"]))) if raw else cls()
 
     def found(self, evidence: Sequence[Evidence], prior: float) -> tuple[Evidence, ...]:
         """What is taken back from this evidence: the most that any pattern does, if that is anything."""
@@ -76,9 +76,6 @@ class Relatives:
             if kind.holds(reached, at_home) and (excess := kind.excess(evidence, prior)) > most:
                 most, level = excess, kind.level
         return (Evidence(COMPARISON, level, -most),) if level else ()
-
-
-NOBODY = Relatives()
 
 
 def _kind(raw: Mapping[str, Any]) -> Kind:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from schemas.errors import ConfigurationError
-from search_api.matching.relatives import NOBODY, Relatives
+from search_api.matching.relatives import Relatives
 
 _SHIPPED = resources.files(__package__).joinpath("weights.json")
 
@@ -138,9 +138,6 @@ class PromiseRule:
         return cls(**values)
 
 
-PROMISED = PromiseRule()
-
-
 @dataclass(frozen=True)
 class Weights:
     """The whole file, checked. ``levels[comparison][level name]`` gives a level."""
@@ -150,8 +147,8 @@ class Weights:
     frequency: FrequencyRule
     grades: GradeRule
     levels: dict[str, dict[str, Level]]
-    relatives: Relatives = NOBODY
-    promise: PromiseRule = PROMISED
+    relatives: Relatives = field(default_factory=Relatives)
+    promise: PromiseRule = field(default_factory=PromiseRule)
 
     def prior(self, population: int) -> float:
         """Bits before any evidence: log2 of the odds that one random person is the one meant."""
@@ -171,13 +168,14 @@ class Weights:
         """The same from the text of a file."""
         try:
             raw = json.loads(text)
+            rule = _grades(raw["grades"])
             return cls(
                 version=raw["version"],
                 minimum_population=int(raw["prior"]["minimum_population"]),
                 frequency=_frequency(raw["frequency"]),
-                grades=_grades(raw["grades"]),
+                grades=rule,
                 levels={name: _levels(name, items) for name, items in raw["comparisons"].items()},
-                relatives=Relatives.parse(raw.get("relatives")),
+                relatives=Relatives.parse(raw.get("relatives"), rule.corroborates),
                 promise=PromiseRule.parse(raw.get("promise", {})),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -71,8 +71,7 @@ def figures(home: Path, stem: str, settings: Mapping[str, str] | None = None) ->
     """Reads by number, PDS fuzzy searches and wide searches: at 8 connections on one worker, at 32, beside each
     other, and on two workers.
 
-    Warm: the engine's files have been read once, and other people been asked about before; nobody is asked about twice
-    but where a load goes round. ``stem`` begins the figures' names; ``settings`` are those of an API node that is not of this home.
+    Warm: other people have been asked about before. ``stem`` begins the figures' names; ``settings`` are those of an API node that is not of this home.
     """
     asked = _asked(home)
     # All the load is one caller's.

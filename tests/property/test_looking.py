@@ -131,6 +131,18 @@ def test_a_name_that_is_another_is_seen_from_its_letters(
     assert seeing.read < blind.read or (mode is Mode.WIDE and seeing.read == blind.read)
 
 
+@pytest.mark.parametrize("mode", [Mode.WIDE, Mode.FUZZY])
+@pytest.mark.parametrize("most", [1, 5, 13, 20])
+def test_no_more_are_compared_than_the_limit(crowd: Crowd, mode: Mode, most: int) -> None:
+    """Nor are they where letters set some aside, who may be compared in the end."""
+    for family in ("Smiht", "Okafur", "Zzyx"):
+        asked = question(family, "John", mode)
+        found = Matcher(effort=Effort(most_compared=most, second_look_documents=0)).answer(
+            asked, crowd.index, crowd.frequencies
+        )
+        assert found.counters["compared"] <= most
+
+
 def test_a_search_that_its_limit_cuts_says_so(crowd: Crowd) -> None:
     asked = question("Smith", "John")
     fewer = Matcher(effort=Effort(unseen_odds=0.0, most_compared=8)).answer(asked, crowd.index, crowd.frequencies)

@@ -15,10 +15,15 @@ from hypothesis import strategies as st
 from search_api.index.documents import documents
 from search_api.index.frequencies import Frequencies
 from search_api.matching.comparisons import CLOSE, EXACT, family_levels, given_levels
-from search_api.matching.lettering import ANY, UNKNOWN, Lettering, beside, letters
+from search_api.matching.lettering import ANY, HALF, UNKNOWN, Lettering, letters
 from tests.lib.index import frame, name, nhs_number, person
 
 NAMES = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=22)
+
+
+def beside(family: int, given: int) -> int:
+    """What stands beside a document: the letters of all family names below, of all given names above."""
+    return family | given << HALF
 
 
 @st.composite

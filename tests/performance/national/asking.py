@@ -117,10 +117,9 @@ def search(settings: Settings) -> dict[str, float]:
 
 
 def _asker(settings: Settings, generation: Generation) -> Callable[[Question], object]:
-    """Asks as the service does; spelling neighbours are made ready once in a process, not by its first question."""
+    """Asks as the service does."""
     matcher = Matcher(candidate_limit=settings.candidate_limit, key_cap=settings.key_cap, effort=Effort.of(settings))
     counts = generation.frequencies
-    _ = counts.family_spelling, counts.given_spelling
     # As serve.py does: what was made at the start is not looked through for garbage again and again.
     gc.collect()
     gc.freeze()

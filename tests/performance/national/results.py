@@ -15,6 +15,7 @@ BUILD = ("ingest", "replica", "index", "reconcile", "publish")
 NATIONAL = 63_000_000
 # The promise of the batch trace is for ten million.
 TRACE, TRACED = "trace_rows_per_s", 10_000_000
+_PROMISED = f"national.{way.label(TRACED)}.{TRACE}"
 # Key, unit, meaning, promise, whether more is better. The promises are for the whole country.
 WHAT: dict[str, tuple[str, str, float | None, bool]] = {
     "search_p50_ms": ("ms", "tolerant search in process, warm, median", 1.0, False),
@@ -63,12 +64,8 @@ def figures(entries: Mapping[str, Entry], patients: int, known: Store) -> Iterat
         if patients >= largest:
             what = f"{meaning}; {patients:,} people"
             yield Figure(f"national.{key}", value, unit, what, must, more)
-        if key == TRACE and (patients == TRACED or (patients >= largest and _traced(TRACED) not in known)):
+        if key == TRACE and (patients == TRACED or (patients >= largest and _PROMISED not in known)):
             yield Figure("trace.rows_per_s", value, unit, f"{meaning}; {patients:,} people", must, more)
-
-
-def _traced(patients: int) -> str:
-    return f"national.{way.label(patients)}.{TRACE}"
 
 
 def size_of(name: str) -> int:
