@@ -23,6 +23,8 @@ class LocalCluster:
             "cluster.name": "ncrs-sandbox",
             "discovery.seed_hosts": ",".join(f"{HOST}:{port}" for port in ports[count:]),
             "cluster.initial_cluster_manager_nodes": ",".join(names),
+            # The request for a copy may be lost when nodes are killed and come back at once: it is not missed for 30 minutes.
+            "indices.recovery.recovery_activity_timeout": "30s",
         }
         self.nodes = [
             Node(self._room, Plan(name, port, transport, heap, quick=quick, settings=settings))

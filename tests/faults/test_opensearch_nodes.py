@@ -91,7 +91,17 @@ def _mended(cluster: LocalCluster) -> None:
     nothing = {"cluster.routing.allocation.disk.watermark.*": None}
     _put(node, "/_cluster/settings", {"transient": {**nothing, **SOON}, "persistent": nothing})
     _wait(lambda: not _blocks(node))
-    _wait(lambda: _whole(node), 240.0)
+    try:
+        _wait(lambda: _whole(node), 240.0)
+    except AssertionError as error:
+        raise AssertionError(_why_not_whole(node)) from error
+
+
+def _why_not_whole(node: Node) -> str:
+    """Every shard, what is being copied and why a copy is not placed, in the cluster's own words."""
+    looks = ("/_cat/shards?v", "/_cat/recovery?v&active_only", "/_cat/allocation?v", "/_cluster/allocation/explain")
+    answers = [httpx2.get(f"{node.address}{path}", timeout=30, trust_env=False).text for path in looks]
+    return "\n".join(["The served index is not whole.", *answers])
 
 
 def _whole(node: Node) -> bool:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from search_api.index.provider import CandidateSet
 from search_api.opened import Generation
 from tests.api.test_ops import UNSUPPORTED
 from tests.lib import agreement, cast
@@ -141,8 +141,8 @@ def test_a_difference_is_seen(twins: Twins) -> None:
         seen, same = agreement.ask(asked, one), agreement.ask(asked, other)
         assert agreement.difference(seen, same) == ""
         first = seen.sets[0]
-        fewer = CandidateSet(first.numbers[1:], first.payloads[1:], first.truncated, {})
+        fewer = replace(first, numbers=first.numbers[1:], payloads=first.payloads[1:])
         assert agreement.difference(seen, agreement.Seen((fewer, *seen.sets[1:]), same.answer)) == "candidates"
-        turned = CandidateSet(first.numbers[::-1], first.payloads[::-1], first.truncated, {})
+        turned = replace(first, numbers=first.numbers[::-1], payloads=first.payloads[::-1])
         expected = "order of candidates" if len(first.numbers) > 1 else ""
         assert agreement.difference(seen, agreement.Seen((turned, *seen.sets[1:]), same.answer)) == expected
