@@ -95,6 +95,12 @@ class Settings(BaseSettings):
         ge=0,
         description="The same share while those compared are too unlikely for anybody to be certain.",
     )
+    settled_odds: float = Field(
+        65_536.0,
+        ge=0,
+        description="A wide search asks no further keys once those with the sounds asked for, on the day or at the home, have"
+        " found people of such odds, all together. 0: it always asks all.",
+    )
     most_compared: int = Field(
         100, description="Most candidates compared per question, best first, of those found by a whole birth date."
     )

@@ -86,6 +86,25 @@ def keys(asked: Asked, mode: Mode, counts: NameCounts, codes: tuple[Codes, Codes
     return list(dict.fromkeys(found))
 
 
+def first_keys(asked: Asked, family: Codes, given: Codes) -> list[str]:
+    """Of the keys of a wide question those of the day or the home with a sound asked for, and of the day and the area.
+    None unless the question has both names, a whole birth date and a postcode."""
+    day = asked.birth.day if asked.birth else 0
+    place = "" if asked.pseudo_postcode else normalise.unit(asked.postcode)
+    if not (day and place and family.own and given.own) or normalise.placeholder_date(day):
+        return []
+    sounds = (*family.own, *given.own)
+    found = [*(f"a{day:08d}{each}" for each in sounds), *(f"p{place}{each}" for each in sounds)]
+    if area := area_of(asked):
+        found.append(f"b{day:08d}{area}")
+    return list(dict.fromkeys(found))
+
+
+def own_codes(asked: Asked) -> tuple[Codes, Codes]:
+    """Sound codes of the names as they are asked for, without variants."""
+    return Codes(_own((asked.family,)), ()), Codes(_own_given(asked), ())
+
+
 def codes_of(asked: Asked, counts: NameCounts) -> tuple[Codes, Codes]:
     """Sound codes of the family name and of the given names asked for."""
     return _family_codes(asked, counts), _given_codes(asked, counts)
@@ -200,10 +219,15 @@ def _new_family_codes(asked: Asked, counts: NameCounts) -> Codes:
     return Codes(own, tuple(each for each in dict.fromkeys(extra) if each not in own))
 
 
-def _new_given_codes(asked: Asked, counts: NameCounts) -> Codes:
+def _own_given(asked: Asked) -> tuple[str, ...]:
     own = _own(asked.given)
     if len(asked.given) == 1 and len(asked.words) > 1:
         own = tuple(dict.fromkeys((*own, *(code(word) for word in asked.words if len(word) > 1))))
+    return own
+
+
+def _new_given_codes(asked: Asked, counts: NameCounts) -> Codes:
+    own = _own_given(asked)
     if not asked.first:
         return Codes(own, ())
     nick = dict.fromkeys(code(other) for other in related(asked.first))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 from typing import Protocol
 
@@ -19,12 +19,14 @@ from search_api.matching.person import Person, unpack
 from search_api.matching.promise import Promise
 from search_api.matching.scoring import Scored
 
-# Sets of no more are compared whole: there is little to save. Of larger ones so many at a time.
-WHOLE, STEP = 12, 4
+# Sets of no more are compared whole: there is little to save.
+WHOLE = 4
 # Whoever has the same keys as somebody whose chance is so great is compared as well.
 ALIKE = 0.005
 # Whoever has another name altogether is compared when their odds alone are more than this share, as of a possible grade.
 DISTANT = 0.0005
+# Beyond which odds are not told apart, nor could be: a float holds 1,023.
+_MOST_BITS = 1000.0
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,14 @@ class Effort:
 
     ``unseen_odds``: candidates are left uncompared when the odds of all of them together are no more than this
     share of the odds of those compared and of nobody. ``unseen_odds_doubtful``: the same while those compared are too
-    unlikely for anybody to be certain. ``most_compared``: most of those that keys with a whole birth
-    date find. ``second_look_documents``: how many documents the keys of a second look may be expected to have, all
+    unlikely for anybody to be certain. ``settled_odds``: of whom the narrowest keys find, from which on a wide search asks
+    no others. ``most_compared``: most of those that keys with a whole birth date find. ``second_look_documents``: how many documents the keys of a second look may be expected to have, all
     together; ``second_look_candidates``: most of them compared.
     """
 
     unseen_odds: float = 0.0005
     unseen_odds_doubtful: float = 0.002
+    settled_odds: float = 65_536.0
     most_compared: int = 100
     second_look_documents: int = 150
     second_look_candidates: int = 50
@@ -50,10 +53,17 @@ class Effort:
         return cls(
             chosen.unseen_odds,
             chosen.unseen_odds_doubtful,
+            chosen.settled_odds,
             chosen.most_compared,
             chosen.second_look_documents,
             chosen.second_look_candidates,
         )
+
+    def settled(self, scored: Sequence[Scored]) -> bool:
+        """Whether those compared are beyond doubt. Before any evidence the odds of all people together are about one, so
+        whatever keys not asked would find is expected to be no more than that."""
+        found = math.fsum([2.0 ** min(item.weight, _MOST_BITS) for item in scored])
+        return 0.0 < self.settled_odds <= found
 
     def bearable(self, whole: float) -> float:
         """Odds that may stay unseen, ``whole`` being those of who was compared and of nobody.
@@ -72,6 +82,8 @@ class Chosen(Protocol):
     @property
     def unseen_odds_doubtful(self) -> float: ...
     @property
+    def settled_odds(self) -> float: ...
+    @property
     def most_compared(self) -> int: ...
     @property
     def second_look_documents(self) -> int: ...
@@ -88,58 +100,82 @@ def persons(found: CandidateSet) -> list[Person]:
 
 
 @dataclass(frozen=True)
+class Comparing:
+    """The comparisons of one question, each person fetched and compared once. ``known``: what became of each by number,
+    None where a filter left them out."""
+
+    compare: Compare
+    known: dict[int, Scored | None] = field(default_factory=dict)
+
+    def of(self, found: CandidateSet, places: Sequence[int]) -> list[Scored]:
+        """The candidates at some places, compared."""
+        numbers, payloads, known = found.numbers, found.payloads, self.known
+        fresh = [at for at in places if numbers[at] not in known]
+        if fresh:
+            known.update([(numbers[at], None) for at in fresh])
+            more = self.compare([unpack(numbers[at], payloads[at]) for at in fresh])
+            known.update([(item.person.nhs_number, item) for item in more])
+        return [item for at in places if (item := known[numbers[at]]) is not None]
+
+
+@dataclass(frozen=True)
 class Look:
     """Candidates, and what they promise where their keys tell."""
 
     found: CandidateSet
     promise: Callable[[], Promise] | None = None
 
-    def compared(self, compare: Compare, effort: Effort, *, near: bool = False) -> tuple[list[Scored], CandidateSet]:
-        """Those of them worth comparing, compared; a few are compared whatever they promise. And the candidates,
-        with how many that was and whether the limit cut it. ``near``: as in ``likely``."""
+    def compared(
+        self, comparing: Comparing, effort: Effort, *, near: bool = False
+    ) -> tuple[list[Scored], CandidateSet]:
+        """Those of them worth comparing, compared; a few are compared whatever they promise. And the candidates, with how
+        many were compared for this question so far and whether the limit cut it. ``near``: as in ``likely``."""
         found = self.found
         if self.promise is None or len(found.numbers) <= WHOLE:
-            scored, cut = compare(persons(found)), False
+            scored, cut = comparing.of(found, range(len(found.numbers))), False
         else:
-            scored, cut = likely(found, self.promise(), compare, effort, near=near)
-        counters = {**found.counters, "compared": len(scored)}
+            scored, cut = likely(found, self.promise(), comparing, effort, near=near)
+        counters = {**found.counters, "compared": sum([item is not None for item in comparing.known.values()])}
         return scored, replace(found, truncated=found.truncated or cut, counters=counters)
 
 
 def likely(
-    found: CandidateSet, promise: Promise, compare: Compare, effort: Effort, *, near: bool
+    found: CandidateSet, promise: Promise, comparing: Comparing, effort: Effort, *, near: bool
 ) -> tuple[list[Scored], bool]:
     """The candidates compared, best promise first, as far as ``effort`` goes, and whether its limit cut it.
     ``near``: whoever may be near in both names is compared before others, and whatever the odds; whoever cannot be is
     not."""
     order, left, owed = _order(found.worths, promise, near=near)
-    worths, numbers, payloads = found.worths, found.numbers, found.payloads
+    worths = found.worths
     letters = found.letters or (UNKNOWN,) * len(worths)
     scored: list[Scored] = []
     apart: list[tuple[float, int]] = []
     # The greatest odds of those compared who have the very same keys as the next: whatever was expected of these,
     # the next are as likely (namesakes of one day).
-    whole, alike, at, room = 1.0, 0.0, 0, effort.most_compared
-    while at < len(order) and (at < owed or left[at] > effort.bearable(whole) or alike > ALIKE * whole):
+    whole, alike, last, room = 1.0, 0.0, -1, effort.most_compared
+    for at, each in enumerate(order):
+        worth = worths[each]
+        if worth != last:
+            alike, last = 0.0, worth
+        if at >= owed and left[at] <= effort.bearable(whole) and alike <= ALIKE * whole:
+            break
         if room <= 0:
             return scored, True
-        step = order[at : at + min(STEP, room)]
-        odds = [promise.distant(worths[each], letters[each]) if effort.unseen_odds else None for each in step]
-        apart += [(distant, each) for distant, each in zip(odds, step, strict=True) if distant is not None]
-        looked = [each for distant, each in zip(odds, step, strict=True) if distant is None]
-        more = compare([unpack(numbers[each], payloads[each]) for each in looked])
-        reached = {item.person.nhs_number: 2.0 ** min(item.weight, 1000.0) for item in more}
-        whole += math.fsum(reached.values())
-        scored += more
-        at, room = at + len(step), room - len(looked)
-        worth = worths[order[at]] if at < len(order) else -1
-        same = [reached.get(numbers[each], 0.0) for each in step if worths[each] == worth]
-        alike = max(same, default=0.0) if worths[step[0]] != worth else max(alike, *same)
+        distant = promise.distant(worth, letters[each]) if effort.unseen_odds else None
+        if distant is not None:
+            apart.append((distant, each))
+            continue
+        room -= 1
+        # One at a time: the first is mostly the one meant, and then nobody else need be fetched.
+        for item in comparing.of(found, (each,)):
+            odds = 2.0 ** min(item.weight, _MOST_BITS)
+            whole, alike = whole + odds, max(alike, odds)
+            scored.append(item)
     if near or not apart:
         return scored, False
     # A name of theirs is another one, which no comparison changes: they are compared where they may be meant all the same.
     meant = sorted([(-distant, each) for distant, each in apart if distant > DISTANT * whole])
-    return scored + compare([unpack(numbers[each], payloads[each]) for _, each in meant[:room]]), len(meant) > room
+    return scored + comparing.of(found, [each for _, each in meant[:room]]), len(meant) > room
 
 
 def _order(worths: Sequence[int], promise: Promise, *, near: bool) -> tuple[list[int], list[float], int]:

@@ -14,7 +14,7 @@ from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
 from search_api.matching import blocking, filtering, fuzzy, namesakes, widening
 from search_api.matching.asked import Asked, ask
 from search_api.matching.grading import grades, posteriors
-from search_api.matching.looking import WHOLE, Compare, Effort, Look, persons
+from search_api.matching.looking import WHOLE, Compare, Comparing, Effort, Look, persons
 from search_api.matching.person import Person, unpack
 from search_api.matching.promise import Promise, Shares, shares, signed, signs
 from search_api.matching.questions import Answer, Grade, Match, Mode, Question
@@ -85,8 +85,7 @@ class Matcher:
             return self._filter(question, index, frequencies, prior)
         asked = ask(question)
         case = _Case(question, asked, index, frequencies, prior, unknown(asked, frequencies))
-        look, same = self._look(case), self._same(case)
-        return self._fuzzy(case, look, same) if question.mode is Mode.FUZZY else self._wide(case, look, same)
+        return self._fuzzy(case) if question.mode is Mode.FUZZY else self._wide(case)
 
     def prior(self, index: IndexReader, frequencies: Frequencies) -> float:
         """Bits before any evidence, by the people indexed or, where they are more, those the names were counted of."""
@@ -143,15 +142,15 @@ class Matcher:
         ranked = sorted(scored, key=lambda item: item.person.nhs_number)
         return self._answer(case, [(score, item) for item in ranked], found, total=total)
 
-    def _fuzzy(self, case: _Case, look: Look, same: CandidateSet) -> Answer:
-        """``look``: candidates by keys; ``same``: those who are the same by name and birth date."""
+    def _fuzzy(self, case: _Case) -> Answer:
         asked, rules = case.asked, self.rules
+        same = self._same(case)
         sheet = self._scorer.sheet(asked, case.prior, case.unknown)
 
         def compare(found: Sequence[Person]) -> list[Scored]:
             return sheet.score([person for person in found if fuzzy.hard_filters(asked, person, rules)])
 
-        seen, found = look.compared(compare, self._effort, near=True)
+        seen, found = self._look(case).compared(Comparing(compare), self._effort, near=True)
         compared = _with_same(seen, same, compare)
         always = frozenset(same.numbers)
         near = [item for item in compared if item.person.nhs_number in always or fuzzy.found(asked, item, rules)]
@@ -161,13 +160,30 @@ class Matcher:
         scored.sort(key=lambda pair: (-pair[0], pair[1].person.nhs_number))
         return self._answer(case, scored, _joined(found, same))
 
-    def _wide(self, case: _Case, look: Look, same: CandidateSet) -> Answer:
-        sheet = self._scorer.sheet(case.asked, case.prior, case.unknown)
-        seen, found = look.compared(sheet.score, self._effort)
-        scored, found = _with_same(seen, same, sheet.score), _joined(found, same)
+    def _wide(self, case: _Case) -> Answer:
+        comparing = Comparing(self._scorer.sheet(case.asked, case.prior, case.unknown).score)
+        return self._settled(case, comparing) or self._searched(case, comparing)
+
+    def _settled(self, case: _Case, comparing: Comparing) -> Answer | None:
+        """The answer from the few keys that nearly everybody meant has; None where nobody found by them is beyond doubt."""
+        codes = blocking.own_codes(case.asked)
+        keys = blocking.first_keys(case.asked, *codes)
+        # Where all are to be compared, all keys are asked.
+        if not keys or not self._effort.unseen_odds or fuzzy.holds_placeholder(case.question, case.asked):
+            return None
+        scored, found = self._by_keys(case, keys, codes).compared(comparing, self._effort)
+        if found.truncated or not self._effort.settled(scored):
+            return None
+        found = replace(found, counters={**found.counters, "settled": 1})
+        return self._answer(case, self._kept(scored, frozenset()), found)
+
+    def _searched(self, case: _Case, comparing: Comparing) -> Answer:
+        same = self._same(case)
+        seen, found = self._look(case).compared(comparing, self._effort)
+        scored, found = _with_same(seen, same, comparing.compare), _joined(found, same)
         if self._doubtful(case.asked, scored):
             more, counters = self._second_look(case, found)
-            scored += sheet.score(more)
+            scored += comparing.compare(more)
             found = replace(found, counters={**found.counters, **counters})
         return self._answer(case, self._kept(scored, frozenset(same.numbers)), found)
 

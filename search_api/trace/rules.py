@@ -32,6 +32,7 @@ class TraceRules:
     key_cap: int
     unseen_odds: float
     unseen_odds_doubtful: float
+    settled_odds: float
     most_compared: int
     second_look_documents: int
     second_look_candidates: int

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from search_api.settings import Settings
 from tests.lib.index import address, build, name, nhs_number, person
 
 ALL = Effort(unseen_odds=0.0, most_compared=10_000)
+ASKING_ALL = Effort(settled_odds=0.0)
 DAY = "1980-03-07"
 FAMILIES = ("Smith", "Smyth", "Jones", "Patel", "Okafor", "Taylor", "Tailor", "Brown", "Begum", "Khan", "Nowak", "Li")
 GIVENS = ("John", "Jon", "Mary", "Maria", "Ann", "Anne", "James", "Jim", "Aisha", "Wei", "Jane", "Jean")
@@ -80,6 +82,7 @@ class Watched:
         self._index, self._blind = index, blind
         self.read = 0
         self.found = 0
+        self.asked: list[set[str]] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._index, name)
@@ -87,6 +90,7 @@ class Watched:
     def candidates(self, query: KeyQuery) -> CandidateSet:
         found = self._index.candidates(query)
         self.found += len(found.numbers)
+        self.asked.append({key for key, _ in query.keys})
         return replace(found, payloads=_Counted(self, found), letters=() if self._blind else found.letters)
 
 
@@ -114,6 +118,49 @@ def test_few_are_compared_of_a_day_that_many_were_born_on(crowd: Crowd) -> None:
     assert watched.read < watched.found / 2
     assert answer.counters["compared"] == watched.read
     assert not answer.truncated
+
+
+def homes(crowd: Crowd) -> Iterator[Question]:
+    """One question for each person, as they are held."""
+    for serial, (family, given_name) in enumerate(product(FAMILIES, GIVENS)):
+        asked = question(family, given_name, postcode=POSTCODES[serial % len(POSTCODES)])
+        yield replace(asked, gender="female" if serial % 2 else "male")
+
+
+def test_who_is_beyond_doubt_is_found_by_a_few_keys(crowd: Crowd) -> None:
+    """The best is the same as where all keys are asked, with the same evidence; nobody is added."""
+    settled = 0
+    for asked in homes(crowd):
+        watched = Watched(crowd.index)
+        few = Matcher().answer(asked, watched, crowd.frequencies)  # type: ignore[arg-type]
+        whole = Matcher(effort=ASKING_ALL).answer(asked, crowd.index, crowd.frequencies)
+        assert "settled" not in whole.counters
+        assert {match.nhs_number for match in few.matches} <= {match.nhs_number for match in whole.matches}
+        if few.counters.get("settled"):
+            settled += 1
+            assert len(watched.asked[0]) <= 5
+            assert few.matches[0].posterior > 0.999
+            assert few.matches[0].evidence == whole.matches[0].evidence
+            assert few.matches[0].grade is whole.matches[0].grade
+    assert settled > 50
+
+
+@pytest.mark.parametrize(
+    ("family", "given_name", "postcode"),
+    [("Smith", "John", None), ("Smith", "John", "ZZ99 3VZ"), ("Zzyx", "Wolfgang", "LS1 4AP"), ("Smiht", "Jhon", "X")],
+)
+def test_where_nobody_is_beyond_doubt_all_keys_are_asked(
+    crowd: Crowd, family: str, given_name: str, postcode: str | None
+) -> None:
+    asked, watched = question(family, given_name, postcode=postcode), Watched(crowd.index)
+    once, all_keys = Effort(second_look_documents=0), Effort(second_look_documents=0, settled_odds=0.0)
+    answer = Matcher(effort=once).answer(asked, watched, crowd.frequencies)  # type: ignore[arg-type]
+    whole = Matcher(effort=all_keys).answer(asked, crowd.index, crowd.frequencies)
+    assert "settled" not in answer.counters
+    assert watched.read == answer.counters["compared"], "nobody is fetched twice"
+    assert [(match.nhs_number, match.weight) for match in answer.matches] == [
+        (match.nhs_number, match.weight) for match in whole.matches
+    ]
 
 
 @pytest.mark.parametrize("mode", [Mode.WIDE, Mode.FUZZY])
