@@ -16,7 +16,7 @@ from tantivy import Occur, Order, Query
 from search_api.index import places
 from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
 from search_api.index.payloads import Payloads, Placed
-from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
+from search_api.index.provider import NOBODY, TOO_MANY, CandidateSet, KeyQuery, SearchDocument, checksum_of
 from search_api.index.schema import SCHEMA, WORDS
 from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
 from search_api.index.words import FINGERPRINT, LETTERS, PART_BITS
@@ -28,7 +28,8 @@ from search_api.matching.rules import PdsRules
 
 # Fetched beyond the limit, so that which of the last equals are kept depends on the NHS number.
 TIE_MARGIN = 50
-NOBODY = CandidateSet((), (), False, {"candidates": 0})
+# Scores and addresses of documents.
+Hits = list[tuple[float, tantivy.DocAddress]]
 
 
 class EmbeddedReader:
@@ -48,9 +49,10 @@ class EmbeddedReader:
             return NOBODY
         if query.open_only:
             clauses.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
-        hits = self._hits(Query.boolean_query(clauses), query.limit)
+        asked = Query.boolean_query(clauses)
+        hits = self._all(asked, query.limit) if query.all_or_none else self._hits(asked, query.limit)
         if not hits:
-            return NOBODY
+            return NOBODY if hits is not None else TOO_MANY
         addresses = [address for _, address in hits]
         values = self._searcher.fast_field_values("nhs", addresses)
         ranked = sorted(zip([int(score * -PARTS) for score, _ in hits], values, range(len(hits)), strict=True))
@@ -75,12 +77,17 @@ class EmbeddedReader:
             if has(WORDS, key)
         ]
 
-    def _hits(self, query: Query, limit: int) -> list[tuple[float, tantivy.DocAddress]]:
+    def _all(self, query: Query, limit: int) -> Hits | None:
+        """All that there are, None when they are more than the limit."""
+        hits: Hits = self._searcher.search(query, limit=limit + 1, count=False).hits
+        return hits if len(hits) <= limit else None
+
+    def _hits(self, query: Query, limit: int) -> Hits:
         """The best by score, with all that are equal to the last within the limit: the engine's order among
         equals is its own, and which of them come first is decided by number."""
         size = limit + TIE_MARGIN
         while True:
-            hits: list[tuple[float, tantivy.DocAddress]] = self._searcher.search(query, limit=size, count=False).hits
+            hits: Hits = self._searcher.search(query, limit=size, count=False).hits
             if len(hits) < size or hits[-1][0] < hits[limit - 1][0]:
                 return hits
             size *= PAGE_GROWTH

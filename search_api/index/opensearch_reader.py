@@ -20,7 +20,7 @@ from search_api.cluster.answers import PARTIAL, TIMED_OUT, WRONG_INDEX, unavaila
 from search_api.cluster.client import Cluster
 from search_api.index import opensearch_filter as queries
 from search_api.index.narrowing import clauses
-from search_api.index.provider import CandidateSet, KeyQuery, SearchDocument, checksum_of
+from search_api.index.provider import TOO_MANY, CandidateSet, KeyQuery, SearchDocument, checksum_of
 from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
 from search_api.index.words import FINGERPRINT, LETTERS, PART_BITS, RESTRICTED
 from search_api.matching import filtering
@@ -72,6 +72,8 @@ class OpenSearchReader:
         asked = queries.by_keys(query.keys, self._held.token, open_only=query.open_only)
         body = {**_BARE, "query": asked, "sort": queries.BY_SCORE, "docvalue_fields": ["payload", LETTERS]}
         hits = self._people({**body, "size": query.limit + 1}, self._seconds)
+        if query.all_or_none and len(hits) > query.limit:
+            return TOO_MANY
         kept = hits[: query.limit]
         numbers, payloads = tuple([_number(hit) for hit in kept]), tuple([_payload(hit) for hit in kept])
         worths = tuple([round(hit["sort"][0] * PARTS) for hit in kept])

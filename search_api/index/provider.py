@@ -56,9 +56,14 @@ class CandidateSet:
     letters: tuple[int, ...] = ()
 
 
+NOBODY = CandidateSet((), (), False, {"candidates": 0})
+TOO_MANY = CandidateSet((), (), True, {"candidates": 0})
+
+
 @dataclass(frozen=True)
 class KeyQuery:
-    """Composite keys to be ORed; ``open_only`` adds the restricted rule inside the query.
+    """Composite keys to be ORed; ``open_only`` adds the restricted rule inside the query. ``all_or_none``: where there are more
+    than the limit, no one is wanted, only that it is so.
 
     Each engine gives the first ``limit`` documents by descending sum of the rarities of the keys they
     have, then ascending NHS number, exactly: ties at the limit are resolved, not cut anywhere.
@@ -67,6 +72,7 @@ class KeyQuery:
     keys: Sequence[WeighedKey]
     open_only: bool
     limit: int
+    all_or_none: bool = False
 
 
 @dataclass(frozen=True)

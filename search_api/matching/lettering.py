@@ -53,6 +53,15 @@ class Lettering:
         return _near(self._given, held)
 
 
+def holds(family: str, given: str, held: int) -> bool:
+    """Whether these very names, normalised, may be among those held."""
+    return _among(letters(family), held & _MASK) and _among(letters(given), held >> HALF)
+
+
+def _among(asked: int, held: int) -> bool:
+    return bool((asked | held) & ANY) or not asked & ~held
+
+
 def _forms(names: Iterable[str]) -> tuple[tuple[int, int], ...]:
     """Each form of a name: its letters, and how many of them may be missing."""
     found = {text: letters(text) for text in names if text}

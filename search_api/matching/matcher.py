@@ -235,8 +235,10 @@ class Matcher:
         weighed = weigh(namesakes.keys(names), case.frequencies, self._key_cap)
         if weighed.over_cap or not weighed.keys:
             return None
-        found = case.index.candidates(KeyQuery(weighed.keys, case.question.asks_location, namesakes.MOST))
-        return None if found.truncated else namesakes.bearers(names, item.person, persons(found))
+        found = case.index.candidates(
+            KeyQuery(weighed.keys, case.question.asks_location, namesakes.MOST, all_or_none=True)
+        )
+        return None if found.truncated else namesakes.bearers(names, item.person, found)
 
     def _grades(self, case: _Case, by_weight: Sequence[Scored]) -> Sequence[Grade | None]:
         if not case.question.graded:

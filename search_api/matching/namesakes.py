@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from search_api.index.provider import CandidateSet
 from search_api.matching.asked import Asked
-from search_api.matching.person import Person
+from search_api.matching.lettering import UNKNOWN, holds
+from search_api.matching.person import Person, unpack
 from search_api.matching.phonetics import code
 
 # Most people of the sounds of a name who are looked at; where there are more, who bears it is not counted.
@@ -33,9 +35,16 @@ def keys(names: Iterable[FullName]) -> list[str]:
     return list(dict.fromkeys(f"n{one}{two}" for one, two in sounds))
 
 
-def bearers(names: frozenset[FullName], person: Person, others: Iterable[Person]) -> int:
-    """How many but the candidate have or had one of the names."""
-    return sum([not names.isdisjoint(_held(other)) for other in others if other.nhs_number != person.nhs_number])
+def bearers(names: frozenset[FullName], person: Person, found: CandidateSet) -> int:
+    """How many of these but the candidate have or had one of the names; only whose letters allow it are fetched."""
+    held = found.letters or (UNKNOWN,) * len(found.numbers)
+    likely = [
+        at
+        for at, number in enumerate(found.numbers)
+        if number != person.nhs_number and any(holds(family, given, held[at]) for family, given in names)
+    ]
+    others = (unpack(found.numbers[at], found.payloads[at]) for at in likely)
+    return sum([not names.isdisjoint(_held(other)) for other in others])
 
 
 def _held(person: Person) -> Iterator[FullName]:

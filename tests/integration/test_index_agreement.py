@@ -126,6 +126,18 @@ def test_candidates_of_any_keys(readers: Readers, seed: int, count: int, limit: 
     assert same(readers, query) > 0 or located
 
 
+@calm
+@given(seed=st.integers(0, 10**9), limit=st.integers(1, 300), located=st.booleans())
+def test_candidates_all_or_none(readers: Readers, seed: int, limit: int, located: bool) -> None:
+    """As many as there are where the limit holds them, else nobody but that there are more."""
+    rng = random.Random(seed)
+    query = KeyQuery(tuple(WeighedKey(key, 7) for key in rng.sample(readers.keys, 20)), located, limit)
+    cut, whole = (readers.reference.candidates(replace(query, all_or_none=each)) for each in (False, True))
+    same(readers, replace(query, all_or_none=True))
+    assert whole.truncated == cut.truncated
+    assert whole.numbers == (() if cut.truncated else cut.numbers)
+
+
 @pytest.mark.parametrize("most", [3, opensearch_filter.MOST_CLAUSES])
 def test_candidates_of_more_keys_than_a_query_has_clauses(
     readers: Readers, monkeypatch: pytest.MonkeyPatch, most: int
