@@ -11,7 +11,13 @@ from tests.performance.national.journal import Entry
 from tests.performance.national.results import BUILD, NATIONAL, WHAT, figures, size_of
 
 MEASURED: dict[str, dict[str, float]] = {
-    "search": {"search_p50_ms": 0.8, "search_p99_ms": 4.0, "search_cold_p50_ms": 2.0, "warming_p50_ms": 1.0},
+    "search": {
+        "search_p50_ms": 0.8,
+        "search_p99_ms": 4.0,
+        "search_cold_p50_ms": 2.0,
+        "wide_p50_ms": 0.9,
+        "warming_p50_ms": 1.0,
+    },
     "read": {"read_p50_ms": 0.3, "read_p99_ms": 0.9},
     "http": {"http_fuzzy_per_s": 650.0, "http_read_per_s": 900.0, "http_fuzzy_p99_ms": 20.0, "http_read_p99_ms": 9.0},
     "publish": {"generation_gb": 36.0, "index_gb": 11.0},

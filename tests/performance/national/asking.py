@@ -33,7 +33,7 @@ from search_api.settings import Settings
 from tests.lib.mistakes import case
 from tests.performance.national.sent import HEAD, cells, sent
 
-COLD, WARM, READS, TRACED = 200, 3000, 3000, 100_000
+COLD, WARM, READS, TRACED = 400, 3000, 3000, 100_000
 SEED = 2
 _SAMPLE = "SELECT nhs_number FROM replica__pds_patient WHERE security = 'U' ORDER BY hash(nhs_number) LIMIT {count}"
 _READ_BYTES = 1 << 20
@@ -99,7 +99,7 @@ def timed(name: str, asked: Sequence[Any], ask: Callable[[Any], object]) -> dict
 
 
 def search(settings: Settings) -> dict[str, float]:
-    """Candidates, scores and grades of both tolerant modes."""
+    """Candidates, scores and grades: of PDS's fuzzy mode, which the promise is for, and of the wide one."""
     at = folder(settings)
     # Before the generation is opened: a process has one configuration of an open DuckDB file.
     numbers = sample(at, COLD + 2 * WARM)
@@ -109,11 +109,18 @@ def search(settings: Settings) -> dict[str, float]:
     drop_pages(at)
     with _opened(settings) as generations, generations.pin() as generation:
         ask = _asker(settings, generation)
-        cold = timed("search_cold", asked[:COLD], ask)
+        cold = _by_mode("{}_cold", asked[:COLD], ask)
         read_pages(at / generation.manifest.index.location)
         half = COLD + (len(asked) - COLD) // 2
         timed("warming", asked[COLD:half], ask)
-        return {**cold, **timed("search", asked[half:], ask)}
+        return {**cold, **_by_mode("{}", asked[half:], ask)}
+
+
+def _by_mode(name: str, asked: Sequence[Question], ask: Callable[[Question], object]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for mode, word in ((Mode.FUZZY, "search"), (Mode.WIDE, "wide")):
+        found.update(timed(name.format(word), [each for each in asked if each.mode is mode], ask))
+    return found
 
 
 def _asker(settings: Settings, generation: Generation) -> Callable[[Question], object]:
