@@ -47,6 +47,8 @@ class EmbeddedReader:
         clauses = self._clauses(query.keys)
         if not clauses:
             return NOBODY
+        if query.beside:
+            clauses = [(Occur.Must, Query.boolean_query(clauses)), *map(_clause, query.beside)]
         if query.open_only:
             clauses.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
         asked = Query.boolean_query(clauses)
@@ -71,11 +73,7 @@ class EmbeddedReader:
         """One clause a key that occurs. Most do not, and to look one up takes less time than to search for it;
         in how many documents it occurs does not matter."""
         has = self._searcher.doc_freq
-        return [
-            (Occur.Should, Query.const_score_query(exact(key), float(rarity)))
-            for key, rarity in keys
-            if has(WORDS, key)
-        ]
+        return [_clause(key) for key in keys if has(WORDS, key.key)]
 
     def _all(self, query: Query, limit: int) -> Hits | None:
         """All that there are, None when they are more than the limit."""
@@ -175,3 +173,7 @@ class EmbeddedReader:
         """Let go of the files; nothing may be asked afterwards."""
         self._index = None
         self._payloads.close()
+
+
+def _clause(key: WeighedKey) -> tuple[Occur, Query]:
+    return Occur.Should, Query.const_score_query(exact(key.key), float(key.rarity))

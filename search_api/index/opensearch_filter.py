@@ -33,17 +33,24 @@ _DATED = {"a": 9, "b": 9, "c": 9, "e": 5, "m": 5}
 _RESTRICTED: Query = {"term": {"keys": RESTRICTED}}
 
 
-def by_keys(keys: Sequence[WeighedKey], token: str, *, open_only: bool) -> Query:
-    """Documents with any of the keys, scored by the sum of the rarities of those they have; and the sentinels."""
-    groups = _groups(keys)
-    if len(groups) <= MOST_CLAUSES:
-        should = [_constant(_words(words), rarity) for words, rarity in groups]
-    else:
-        should = [_summed(groups)]
+def by_keys(keys: Sequence[WeighedKey], token: str, *, open_only: bool, beside: Sequence[WeighedKey] = ()) -> Query:
+    """Documents with any of the keys, scored by the sum of the rarities of those they have and of those ``beside``, which
+    find nobody by themselves; and the sentinels."""
+    should = _weighed(keys)
+    if beside:
+        found = {"bool": {"should": should, "minimum_should_match": 1}}
+        should = [{"bool": {"must": [found], "should": _weighed(beside)}}]
     query: Query = {"should": [_constant(sentinel(token), SENTINEL_BOOST), *should]}
     if open_only:
         query["must_not"] = [_RESTRICTED]
     return {"bool": query}
+
+
+def _weighed(keys: Sequence[WeighedKey]) -> list[Query]:
+    groups = _groups(keys)
+    if len(groups) > MOST_CLAUSES:
+        return [_summed(groups)]
+    return [_constant(_words(words), rarity) for words, rarity in groups]
 
 
 def by_clauses(clauses: Iterable[Clause], token: str, *, open_only: bool, above: int) -> Query:

@@ -69,7 +69,7 @@ class OpenSearchReader:
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
         """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
-        asked = queries.by_keys(query.keys, self._held.token, open_only=query.open_only)
+        asked = queries.by_keys(query.keys, self._held.token, open_only=query.open_only, beside=query.beside)
         body = {**_BARE, "query": asked, "sort": queries.BY_SCORE, "docvalue_fields": ["payload", LETTERS]}
         hits = self._people({**body, "size": query.limit + 1}, self._seconds)
         if query.all_or_none and len(hits) > query.limit:

@@ -63,7 +63,8 @@ TOO_MANY = CandidateSet((), (), True, {"candidates": 0})
 @dataclass(frozen=True)
 class KeyQuery:
     """Composite keys to be ORed; ``open_only`` adds the restricted rule inside the query. ``all_or_none``: where there are more
-    than the limit, no one is wanted, only that it is so.
+    than the limit, no one is wanted, only that it is so. ``beside``: keys that find nobody by themselves, and count for
+    whoever is found.
 
     Each engine gives the first ``limit`` documents by descending sum of the rarities of the keys they
     have, then ascending NHS number, exactly: ties at the limit are resolved, not cut anywhere.
@@ -73,6 +74,7 @@ class KeyQuery:
     open_only: bool
     limit: int
     all_or_none: bool = False
+    beside: Sequence[WeighedKey] = ()
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 from typing import Protocol
 
-from search_api.index.provider import CandidateSet
+from search_api.index.provider import CandidateSet, KeyQuery
 from search_api.matching.lettering import UNKNOWN
 from search_api.matching.person import Person, unpack
-from search_api.matching.promise import Promise
+from search_api.matching.promise import FAMILY, GIVEN, INITIAL, Promise, Signs
+from search_api.matching.rarity import PARTS, expected
 from search_api.matching.scoring import Scored
 
 # Sets of no more are compared whole: there is little to save.
@@ -62,8 +63,7 @@ class Effort:
     def settled(self, scored: Sequence[Scored]) -> bool:
         """Whether those compared are beyond doubt. Before any evidence the odds of all people together are about one, so
         whatever keys not asked would find is expected to be no more than that."""
-        found = math.fsum([2.0 ** min(item.weight, _MOST_BITS) for item in scored])
-        return 0.0 < self.settled_odds <= found
+        return 0.0 < self.settled_odds <= odds(scored)
 
     def bearable(self, whole: float) -> float:
         """Odds that may stay unseen, ``whole`` being those of who was compared and of nobody.
@@ -107,6 +107,10 @@ class Comparing:
     compare: Compare
     known: dict[int, Scored | None] = field(default_factory=dict)
 
+    def all(self) -> list[Scored]:
+        """Everybody compared so far whom no filter left out."""
+        return [item for item in self.known.values() if item is not None]
+
     def of(self, found: CandidateSet, places: Sequence[int]) -> list[Scored]:
         """The candidates at some places, compared."""
         numbers, payloads, known = found.numbers, found.payloads, self.known
@@ -118,64 +122,105 @@ class Comparing:
         return [item for at in places if (item := known[numbers[at]]) is not None]
 
 
+def narrowed(asked: KeyQuery, marks: Signs) -> KeyQuery:
+    """The same keys, those of day, sex and initial beside the others where both names are asked for: among sixty million
+    people they find two hundred who have nothing else, and whose names are hardly ever meant."""
+    if not {FAMILY, GIVEN} <= set(marks.of.values()):
+        return asked
+    beside = tuple([key for key in asked.keys if marks.of.get(key.key) == INITIAL])
+    keys = tuple([key for key in asked.keys if marks.of.get(key.key) != INITIAL])
+    return replace(asked, keys=keys, beside=beside) if keys and beside else asked
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Keys that were asked only of whom others found. ``find``: the candidates of all keys; ``documents``: how many these
+    may be expected to have; ``worth``: of a document that has one of them and no other."""
+
+    find: Callable[[], CandidateSet]
+    documents: int
+    worth: int
+
+    @classmethod
+    def of(cls, narrow: KeyQuery, population: int, find: Callable[[], CandidateSet]) -> Beside | None:
+        """None where all keys were asked."""
+        if not narrow.beside:
+            return None
+        return cls(find, expected(narrow.beside, population), int(narrow.beside[-1].rarity) * PARTS + INITIAL)
+
+
 @dataclass(frozen=True)
 class Look:
     """Candidates, and what they promise where their keys tell."""
 
     found: CandidateSet
     promise: Callable[[], Promise] | None = None
+    beside: Beside | None = None
 
     def compared(
         self, comparing: Comparing, effort: Effort, *, near: bool = False
     ) -> tuple[list[Scored], CandidateSet]:
         """Those of them worth comparing, compared; a few are compared whatever they promise. And the candidates, with how
         many were compared for this question so far and whether the limit cut it. ``near``: as in ``likely``."""
-        found = self.found
-        if self.promise is None or len(found.numbers) <= WHOLE:
-            scored, cut = comparing.of(found, range(len(found.numbers))), False
-        else:
-            scored, cut = likely(found, self.promise(), comparing, effort, near=near)
-        counters = {**found.counters, "compared": sum([item is not None for item in comparing.known.values()])}
+        found, beside = self.found, self.beside
+        promise = self.promise() if self.promise and (beside or len(found.numbers) > WHOLE) else None
+        cut = _compare(found, promise, comparing, effort, near=near)
+        seen = 1.0 + odds(comparing.all())
+        if beside and promise and beside.documents * promise[beside.worth] > effort.bearable(seen):
+            found = beside.find()
+            cut = _compare(found, promise, comparing, effort, near=near)
+        scored = comparing.all()
+        counters = {**found.counters, "compared": len(scored)}
         return scored, replace(found, truncated=found.truncated or cut, counters=counters)
 
 
-def likely(
-    found: CandidateSet, promise: Promise, comparing: Comparing, effort: Effort, *, near: bool
-) -> tuple[list[Scored], bool]:
-    """The candidates compared, best promise first, as far as ``effort`` goes, and whether its limit cut it.
+def odds(scored: Sequence[Scored]) -> float:
+    """That one of them is meant, all together."""
+    return math.fsum([2.0 ** min(item.weight, _MOST_BITS) for item in scored])
+
+
+def _compare(found: CandidateSet, promise: Promise | None, comparing: Comparing, effort: Effort, *, near: bool) -> bool:
+    """Compare those worth it; whether the limit cut it."""
+    if promise is None or len(found.numbers) <= WHOLE:
+        comparing.of(found, range(len(found.numbers)))
+        return False
+    return likely(found, promise, comparing, effort, near=near)
+
+
+def likely(found: CandidateSet, promise: Promise, comparing: Comparing, effort: Effort, *, near: bool) -> bool:
+    """Compare candidates, best promise first, as far as ``effort`` goes; whether its limit cut it.
     ``near``: whoever may be near in both names is compared before others, and whatever the odds; whoever cannot be is
     not."""
     order, left, owed = _order(found.worths, promise, near=near)
     worths = found.worths
     letters = found.letters or (UNKNOWN,) * len(worths)
-    scored: list[Scored] = []
     apart: list[tuple[float, int]] = []
     # The greatest odds of those compared who have the very same keys as the next: whatever was expected of these,
     # the next are as likely (namesakes of one day).
-    whole, alike, last, room = 1.0, 0.0, -1, effort.most_compared
+    whole, alike, last, known = 1.0, 0.0, -1, comparing.known
     for at, each in enumerate(order):
         worth = worths[each]
         if worth != last:
             alike, last = 0.0, worth
         if at >= owed and left[at] <= effort.bearable(whole) and alike <= ALIKE * whole:
             break
-        if room <= 0:
-            return scored, True
         distant = promise.distant(worth, letters[each]) if effort.unseen_odds else None
         if distant is not None:
             apart.append((distant, each))
             continue
-        room -= 1
+        if len(known) >= effort.most_compared and found.numbers[each] not in known:
+            return True
         # One at a time: the first is mostly the one meant, and then nobody else need be fetched.
         for item in comparing.of(found, (each,)):
-            odds = 2.0 ** min(item.weight, _MOST_BITS)
-            whole, alike = whole + odds, max(alike, odds)
-            scored.append(item)
+            one = odds((item,))
+            whole, alike = whole + one, max(alike, one)
     if near or not apart:
-        return scored, False
+        return False
     # A name of theirs is another one, which no comparison changes: they are compared where they may be meant all the same.
     meant = sorted([(-distant, each) for distant, each in apart if distant > DISTANT * whole])
-    return scored + comparing.of(found, [each for _, each in meant[:room]]), len(meant) > room
+    room = max(effort.most_compared - len(known), 0)
+    comparing.of(found, [each for _, each in meant[:room]])
+    return len(meant) > room
 
 
 def _order(worths: Sequence[int], promise: Promise, *, near: bool) -> tuple[list[int], list[float], int]:

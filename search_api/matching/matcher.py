@@ -14,11 +14,11 @@ from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
 from search_api.matching import blocking, filtering, fuzzy, namesakes, widening
 from search_api.matching.asked import Asked, ask
 from search_api.matching.grading import grades, posteriors
-from search_api.matching.looking import WHOLE, Compare, Comparing, Effort, Look, persons
+from search_api.matching.looking import WHOLE, Beside, Compare, Comparing, Effort, Look, narrowed, persons
 from search_api.matching.person import Person, unpack
 from search_api.matching.promise import Promise, Shares, shares, signed, signs
 from search_api.matching.questions import Answer, Grade, Match, Mode, Question
-from search_api.matching.rarity import affordable, expected, weigh
+from search_api.matching.rarity import Weighed, affordable, expected, weigh
 from search_api.matching.rules import PdsRules
 from search_api.matching.rules import shipped as shipped_rules
 from search_api.matching.scoring import Scored, Scorer, Unknown
@@ -107,25 +107,29 @@ class Matcher:
         weighed = weigh(keys, case.frequencies, self._key_cap)
         if not weighed.keys:
             return Look(CandidateSet((), (), bool(weighed.over_cap), weighed.counters))
+        located = case.question.asks_location
         several = expected(weighed.keys, case.frequencies.population) > WHOLE
         marks = signs(case.asked, *codes) if several else None
-        asked = signed(weighed.keys, marks) if marks else weighed.keys
-        found = case.index.candidates(KeyQuery(asked, case.question.asks_location, self._candidate_limit))
-        truncated = found.truncated or bool(weighed.over_cap)
-        found = replace(found, truncated=truncated, counters={**weighed.counters, **found.counters})
         if marks is None:
-            return Look(found)
-        return Look(found, lambda: Promise(case.asked, marks, weighed, self._shares(case, codes)))
+            return Look(self._found(case, weighed, KeyQuery(weighed.keys, located, self._candidate_limit)))
+        asked = KeyQuery(signed(weighed.keys, marks), located, self._candidate_limit)
+        narrow = narrowed(asked, marks)
+        beside = Beside.of(narrow, case.frequencies.population, lambda: self._found(case, weighed, asked))
+        found = self._found(case, weighed, narrow)
+        return Look(found, lambda: Promise(case.asked, marks, weighed, self._shares(case, codes)), beside)
+
+    def _found(self, case: _Case, weighed: Weighed, asked: KeyQuery) -> CandidateSet:
+        found = case.index.candidates(asked)
+        truncated = found.truncated or bool(weighed.over_cap)
+        return replace(found, truncated=truncated, counters={**weighed.counters, **found.counters})
 
     def _shares(self, case: _Case, codes: tuple[blocking.Codes, blocking.Codes]) -> Shares:
         rare = bool(case.unknown.family), bool(case.unknown.given)
         return shares(self.weights, case.frequencies, codes, rare, case.prior)
 
     def _same(self, case: _Case) -> CandidateSet:
-        """Who has exactly the names and birth date asked for, where a placeholder among them makes no key.
-
-        A tolerant search so finds whom the same non-fuzzy search with history finds (pds.md 1.3).
-        """
+        """Who has exactly the names and birth date asked for, where a placeholder among them makes no key: so a tolerant
+        search finds whom the same non-fuzzy search with history finds (pds.md 1.3)."""
         if fuzzy.impossible(case.asked) or not fuzzy.holds_placeholder(case.question, case.asked):
             return EMPTY
         return case.index.select(filtering.by_name_and_birth(case.question), self._candidate_limit)

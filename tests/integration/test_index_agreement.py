@@ -138,6 +138,22 @@ def test_candidates_all_or_none(readers: Readers, seed: int, limit: int, located
     assert whole.numbers == (() if cut.truncated else cut.numbers)
 
 
+@calm
+@given(seed=st.integers(0, 10**9), count=st.integers(1, 20), limit=st.integers(1, 300), located=st.booleans())
+def test_candidates_with_keys_that_find_nobody(
+    readers: Readers, seed: int, count: int, limit: int, located: bool
+) -> None:
+    """They are those found without, with other worths and so in another order."""
+    rng = random.Random(seed)
+    keys, beside = (
+        tuple(WeighedKey(key, rng.randint(1, 40)) for key in rng.sample(readers.keys, count)) for _ in range(2)
+    )
+    whole = readers.reference.candidates(KeyQuery(keys, located, 100_000))
+    marked = readers.reference.candidates(KeyQuery(keys, located, 100_000, beside=beside))
+    assert sorted(marked.numbers) == sorted(whole.numbers)
+    same(readers, KeyQuery(keys, located, limit, beside=beside))
+
+
 @pytest.mark.parametrize("most", [3, opensearch_filter.MOST_CLAUSES])
 def test_candidates_of_more_keys_than_a_query_has_clauses(
     readers: Readers, monkeypatch: pytest.MonkeyPatch, most: int

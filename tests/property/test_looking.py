@@ -178,6 +178,24 @@ def test_a_name_that_is_another_is_seen_from_its_letters(
     assert seeing.read < blind.read or (mode is Mode.WIDE and seeing.read == blind.read)
 
 
+@pytest.mark.parametrize(
+    ("family", "effort", "asked_alone"),
+    [
+        ("Okafor", Effort(), False),
+        ("Okafor", Effort(unseen_odds=1e-9, unseen_odds_doubtful=1e-9), True),
+        ("", Effort(), True),
+    ],
+    ids=["unlikely", "unlikely, but too likely for the setting", "no family name: may be near"],
+)
+def test_day_sex_and_initial_find_somebody_only_where_that_may_matter(
+    crowd: Crowd, family: str, effort: Effort, asked_alone: bool
+) -> None:
+    watched = Watched(crowd.index)
+    asked = question(family, "James", Mode.FUZZY)
+    Matcher(effort=effort).answer(asked, watched, crowd.frequencies)  # type: ignore[arg-type]
+    assert any(key.startswith("c") for keys in watched.asked for key in keys) is asked_alone
+
+
 @pytest.mark.parametrize("mode", [Mode.WIDE, Mode.FUZZY])
 @pytest.mark.parametrize("most", [1, 5, 13, 20])
 def test_no_more_are_compared_than_the_limit(crowd: Crowd, mode: Mode, most: int) -> None:

@@ -65,8 +65,8 @@ class Recording:
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
         """As the real one for the keys that it hears of, remembered."""
-        kept = tuple(each for each in query.keys if each.key[0] != self.without)
-        return self._kept(self.reader.candidates(replace(query, keys=kept)))
+        kept = [tuple(each for each in keys if each.key[0] != self.without) for keys in (query.keys, query.beside)]
+        return self._kept(self.reader.candidates(replace(query, keys=kept[0], beside=kept[1])))
 
     def select(self, question: Question, limit: int) -> CandidateSet:
         """As the real one, remembered."""
