@@ -87,17 +87,14 @@ def keys(asked: Asked, mode: Mode, counts: NameCounts, codes: tuple[Codes, Codes
 
 
 def first_keys(asked: Asked, family: Codes, given: Codes) -> list[str]:
-    """Of the keys of a wide question those of the day or the home with a sound asked for, and of the day and the area.
-    None unless the question has both names, a whole birth date and a postcode."""
+    """Of the keys of a wide question with these sounds those of the day or the home and a sound, and of the day and the
+    area. Empty unless the question has both names, a whole birth date and a postcode."""
     day = asked.birth.day if asked.birth else 0
-    place = "" if asked.pseudo_postcode else normalise.unit(asked.postcode)
-    if not (day and place and family.own and given.own) or normalise.placeholder_date(day):
+    placed = list(_placed(asked, family, given, Mode.WIDE))
+    if not (day and placed and family.own and given.own) or normalise.placeholder_date(day):
         return []
-    sounds = (*family.own, *given.own)
-    found = [*(f"a{day:08d}{each}" for each in sounds), *(f"p{place}{each}" for each in sounds)]
-    if area := area_of(asked):
-        found.append(f"b{day:08d}{area}")
-    return list(dict.fromkeys(found))
+    dated = [key for key in _day_keys(asked, day, (*family.all, *given.all)) if key[0] != "c"]
+    return list(dict.fromkeys([*dated, *placed]))
 
 
 def own_codes(asked: Asked) -> tuple[Codes, Codes]:

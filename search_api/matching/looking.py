@@ -37,8 +37,9 @@ class Effort:
     ``unseen_odds``: candidates are left uncompared when the odds of all of them together are no more than this
     share of the odds of those compared and of nobody. ``unseen_odds_doubtful``: the same while those compared are too
     unlikely for anybody to be certain. ``settled_odds``: of whom the narrowest keys find, from which on a wide search asks
-    no others. ``most_compared``: most of those that keys with a whole birth date find. ``second_look_documents``: how many documents the keys of a second look may be expected to have, all
-    together; ``second_look_candidates``: most of them compared.
+    no others. ``most_compared``: most of those that keys with a whole birth date find. ``second_look_documents``: how many
+    documents the keys of a second look may be expected to have, all together; ``second_look_candidates``: most of them
+    compared.
     """
 
     unseen_odds: float = 0.0005
@@ -157,21 +158,19 @@ class Look:
     promise: Callable[[], Promise] | None = None
     beside: Beside | None = None
 
-    def compared(
-        self, comparing: Comparing, effort: Effort, *, near: bool = False
-    ) -> tuple[list[Scored], CandidateSet]:
-        """Those of them worth comparing, compared; a few are compared whatever they promise. And the candidates, with how
-        many were compared for this question so far and whether the limit cut it. ``near``: as in ``likely``."""
+    def compared(self, comparing: Comparing, effort: Effort, *, near: bool = False) -> CandidateSet:
+        """Compare those of them worth it; a few are compared whatever they promise. The candidates, with how many were
+        compared for this question so far and whether the limit cut it. ``near``: as in ``likely``."""
         found, beside = self.found, self.beside
         promise = self.promise() if self.promise and (beside or len(found.numbers) > WHOLE) else None
         cut = _compare(found, promise, comparing, effort, near=near)
-        seen = 1.0 + odds(comparing.all())
-        if beside and promise and beside.documents * promise[beside.worth] > effort.bearable(seen):
-            found = beside.find()
-            cut = _compare(found, promise, comparing, effort, near=near)
-        scored = comparing.all()
-        counters = {**found.counters, "compared": len(scored)}
-        return scored, replace(found, truncated=found.truncated or cut, counters=counters)
+        if beside and promise:
+            bearable = effort.bearable(1.0 + odds(comparing.all()))
+            if beside.documents * promise[beside.worth] > bearable:
+                found = beside.find()
+                cut = _compare(found, promise, comparing, effort, near=near)
+        counters = {**found.counters, "compared": len(comparing.all())}
+        return replace(found, truncated=found.truncated or cut, counters=counters)
 
 
 def odds(scored: Sequence[Scored]) -> float:

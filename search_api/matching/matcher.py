@@ -14,8 +14,8 @@ from search_api.index.provider import CandidateSet, IndexReader, KeyQuery
 from search_api.matching import blocking, filtering, fuzzy, namesakes, widening
 from search_api.matching.asked import Asked, ask
 from search_api.matching.grading import grades, posteriors
-from search_api.matching.looking import WHOLE, Beside, Compare, Comparing, Effort, Look, narrowed, persons
-from search_api.matching.person import Person, unpack
+from search_api.matching.looking import WHOLE, Beside, Comparing, Effort, Look, narrowed, persons
+from search_api.matching.person import Person
 from search_api.matching.promise import Promise, Shares, shares, signed, signs
 from search_api.matching.questions import Answer, Grade, Match, Mode, Question
 from search_api.matching.rarity import Weighed, affordable, expected, weigh
@@ -154,10 +154,11 @@ class Matcher:
         def compare(found: Sequence[Person]) -> list[Scored]:
             return sheet.score([person for person in found if fuzzy.hard_filters(asked, person, rules)])
 
-        seen, found = self._look(case).compared(Comparing(compare), self._effort, near=True)
-        compared = _with_same(seen, same, compare)
+        comparing = Comparing(compare)
+        found = self._look(case).compared(comparing, self._effort, near=True)
+        comparing.of(same, range(len(same.numbers)))
         always = frozenset(same.numbers)
-        near = [item for item in compared if item.person.nhs_number in always or fuzzy.found(asked, item, rules)]
+        near = [item for item in comparing.all() if item.person.nhs_number in always or fuzzy.found(asked, item, rules)]
         scored = [(fuzzy.fuzzy_score(asked, item, rules), item) for item in near]
         if case.question.exact_only:
             scored = [pair for pair in scored if pair[0] >= 1.0]
@@ -175,21 +176,20 @@ class Matcher:
         # Where all are to be compared, all keys are asked.
         if not keys or not self._effort.unseen_odds or fuzzy.holds_placeholder(case.question, case.asked):
             return None
-        scored, found = self._by_keys(case, keys, codes).compared(comparing, self._effort)
-        if found.truncated or not self._effort.settled(scored):
+        found = self._by_keys(case, keys, codes).compared(comparing, self._effort)
+        if found.truncated or not self._effort.settled(comparing.all()):
             return None
         found = replace(found, counters={**found.counters, "settled": 1})
-        return self._answer(case, self._kept(scored, frozenset()), found)
+        return self._answer(case, self._kept(comparing.all(), frozenset()), found)
 
     def _searched(self, case: _Case, comparing: Comparing) -> Answer:
         same = self._same(case)
-        seen, found = self._look(case).compared(comparing, self._effort)
-        scored, found = _with_same(seen, same, comparing.compare), _joined(found, same)
-        if self._doubtful(case.asked, scored):
-            more, counters = self._second_look(case, found)
-            scored += comparing.compare(more)
+        found = _joined(self._look(case).compared(comparing, self._effort), same)
+        comparing.of(same, range(len(same.numbers)))
+        if self._doubtful(case.asked, comparing.all()):
+            counters = self._second_look(case, found, comparing)
             found = replace(found, counters={**found.counters, **counters})
-        return self._answer(case, self._kept(scored, frozenset(same.numbers)), found)
+        return self._answer(case, self._kept(comparing.all(), frozenset(same.numbers)), found)
 
     def _doubtful(self, asked: Asked, scored: Sequence[Scored]) -> bool:
         """Whether none of those found is likely meant, and there is a name to look for once more."""
@@ -197,19 +197,19 @@ class Matcher:
             return False
         return sum(posteriors([item.weight for item in scored])) < self.weights.grades.settled
 
-    def _second_look(self, case: _Case, found: CandidateSet) -> tuple[list[Person], dict[str, int]]:
-        """Who is found by more tolerant keys only, and the counters of that."""
+    def _second_look(self, case: _Case, found: CandidateSet, comparing: Comparing) -> dict[str, int]:
+        """Compare who is found by more tolerant keys only; the counters of that."""
         frequencies, effort = case.frequencies, self._effort
         weighed = weigh(dict.fromkeys(widening.keys(case.asked, frequencies)), frequencies, self._key_cap)
         keys = affordable(weighed.keys, frequencies.population, effort.second_look_documents)
         if not keys:
-            return [], {}
+            return {}
         limit = min(self._candidate_limit, effort.second_look_candidates)
         known = frozenset(found.numbers)
         more = case.index.candidates(KeyQuery(keys, case.question.asks_location, limit))
         new = [at for at, number in enumerate(more.numbers) if number not in known]
-        counters = {"second_look": 1, "keys_second_look": len(keys), "candidates": len(known) + len(new)}
-        return [unpack(more.numbers[at], more.payloads[at]) for at in new], counters
+        comparing.of(more, new)
+        return {"second_look": 1, "keys_second_look": len(keys), "candidates": len(known) + len(new)}
 
     def _kept(self, scored: list[Scored], same: frozenset[int]) -> list[tuple[float, Scored]]:
         """Whom a wide search answers with, best first.
@@ -281,14 +281,6 @@ def unknown(asked: Asked, frequencies: Frequencies) -> Unknown:
         frequencies.family_slip(given),
         frequencies.given_slip(asked.family.joined),
     )
-
-
-def _with_same(compared: list[Scored], same: CandidateSet, compare: Compare) -> list[Scored]:
-    """With those who are the same by name and birth date, each patient once."""
-    if not same.numbers:
-        return compared
-    known = {item.person.nhs_number for item in compared}
-    return [*compared, *compare([person for person in persons(same) if person.nhs_number not in known])]
 
 
 def _joined(found: CandidateSet, same: CandidateSet) -> CandidateSet:

@@ -135,6 +135,7 @@ def test_who_is_beyond_doubt_is_found_by_a_few_keys(crowd: Crowd) -> None:
         few = Matcher().answer(asked, watched, crowd.frequencies)  # type: ignore[arg-type]
         whole = Matcher(effort=ASKING_ALL).answer(asked, crowd.index, crowd.frequencies)
         assert "settled" not in whole.counters
+        assert len({match.nhs_number for match in few.matches}) == len(few.matches)
         assert {match.nhs_number for match in few.matches} <= {match.nhs_number for match in whole.matches}
         if few.counters.get("settled"):
             settled += 1
