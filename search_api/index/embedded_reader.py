@@ -1,6 +1,6 @@
 """Reading the embedded index: candidates by keys, non-fuzzy selection, checksum.
 
-Belongs here: tantivy queries. Does not belong here: writing (``embedded.py``), rules of matching.
+Belongs here: what is asked of parts, and what of tantivy. Does not belong here: writing (``embedded.py``), rules of matching.
 
 One searcher is opened once and shared: searching releases the interpreter lock.
 """
@@ -10,170 +10,139 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import tantivy
-from tantivy import Occur, Order, Query
+from tantivy import Order, Query
 
+from schemas.errors import GenerationError
 from search_api.index import places
-from search_api.index.embedded_filter import CLOSED_TO_RESTRICTED, exact, narrowing
+from search_api.index.embedded_filter import Spelling, narrowing
+from search_api.index.keytable import Ordinals
+from search_api.index.parts import Entry, Parts, weighed
 from search_api.index.payloads import Payloads, Placed
 from search_api.index.provider import NOBODY, TOO_MANY, CandidateSet, KeyQuery, SearchDocument, checksum_of
-from search_api.index.schema import SCHEMA, WORDS
 from search_api.index.selecting import FIRST_PAGE, PAGE_GROWTH, selected
-from search_api.index.words import FINGERPRINT, LETTERS, PART_BITS
 from search_api.matching import filtering
 from search_api.matching.person import unpack
 from search_api.matching.questions import Question
-from search_api.matching.rarity import PARTS, WeighedKey
 from search_api.matching.rules import PdsRules
-
-# Fetched beyond the limit, so that which of the last equals are kept depends on the NHS number.
-TIE_MARGIN = 50
-# Scores and addresses of documents.
-Hits = list[tuple[float, tantivy.DocAddress]]
 
 
 class EmbeddedReader:
     """A published folder, open for reading until ``close``."""
 
     def __init__(self, index: tantivy.Index, rules: PdsRules, payloads: Payloads, folder: Path) -> None:
+        """Raises GenerationError when a file is missing, or not all of them are of one index."""
         self._index: tantivy.Index | None = index
-        self._payloads = payloads
+        self._payloads, self._parts = payloads, Parts(folder)
         self._searcher = index.searcher()
         self._places = places.read(folder, self._searcher)
         self._rules = rules
+        if self._searcher.num_docs != self._parts.added():
+            raise GenerationError(
+                f"The files of the search index {folder.name} do not belong together.",
+                remedy="Verify the generation; roll back if it is damaged.",
+            )
 
     def candidates(self, query: KeyQuery) -> CandidateSet:
         """Documents with any of the keys: the more and the rarer the keys, the earlier; then by number."""
-        clauses = self._clauses(query.keys)
-        if not clauses:
+        found = self._parts.candidates(weighed(query.keys), weighed(query.beside), open_only=query.open_only)
+        if not found:
             return NOBODY
-        if query.beside:
-            clauses = [(Occur.Must, Query.boolean_query(clauses)), *map(_clause, query.beside)]
-        if query.open_only:
-            clauses.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
-        asked = Query.boolean_query(clauses)
-        hits = self._all(asked, query.limit) if query.all_or_none else self._hits(asked, query.limit)
-        if not hits:
-            return NOBODY if hits is not None else TOO_MANY
-        addresses = [address for _, address in hits]
-        values = self._searcher.fast_field_values("nhs", addresses)
-        ranked = sorted(zip([int(score * -PARTS) for score, _ in hits], values, range(len(hits)), strict=True))
-        ranks, numbers, at = zip(*ranked[: query.limit], strict=True)
-        kept = [addresses[each] for each in at]
+        if query.all_or_none and len(found) > query.limit:
+            return TOO_MANY
+        found.sort()
+        worths, numbers, letters, at = zip(*found[: query.limit], strict=True)
         return CandidateSet(
             numbers,
-            Placed(self._payload, kept),
-            len(hits) > query.limit,
+            Placed(self._payload, list(at)),
+            len(found) > query.limit,
             {"candidates": len(numbers)},
-            tuple([-rank for rank in ranks]),
-            tuple(self._letters(kept)),
+            tuple([-worth for worth in worths]),
+            letters,
         )
 
-    def _clauses(self, keys: Sequence[WeighedKey]) -> list[tuple[Occur, Query]]:
-        """One clause a key that occurs. Most do not, and to look one up takes less time than to search for it;
-        in how many documents it occurs does not matter."""
-        has = self._searcher.doc_freq
-        return [_clause(key) for key in keys if has(WORDS, key.key)]
-
-    def _all(self, query: Query, limit: int) -> Hits | None:
-        """All that there are, None when they are more than the limit."""
-        hits: Hits = self._searcher.search(query, limit=limit + 1, count=False).hits
-        return hits if len(hits) <= limit else None
-
-    def _hits(self, query: Query, limit: int) -> Hits:
-        """The best by score, with all that are equal to the last within the limit: the engine's order among
-        equals is its own, and which of them come first is decided by number."""
-        size = limit + TIE_MARGIN
-        while True:
-            hits: Hits = self._searcher.search(query, limit=size, count=False).hits
-            if len(hits) < size or hits[-1][0] < hits[limit - 1][0]:
-                return hits
-            size *= PAGE_GROWTH
+    def _payload(self, address: int) -> bytes:
+        return self._payloads.read(self._parts.place(address))
 
     def select(self, question: Question, limit: int) -> CandidateSet:
         """Non-fuzzy search: documents that answer every part, in ascending NHS number."""
         plan = filtering.plan(question, self._rules)
-        query = narrowing(plan, open_only=question.asks_location)
-        return selected(plan, self._pages(query), limit)
+        asked = narrowing(plan, open_only=question.asks_location)
+        spelling = Spelling.of(plan)
+        found = self._keyed(asked.keyed, open_only=question.asks_location) if asked.keyed else None
+        # People found by keys are looked at one by one, but for those of a postcode of tens of thousands.
+        if found is not None and (asked.query is None or len(found[0]) < self._rules.scan_limit):
+            documents = self._each(*found, spelling)
+        else:
+            documents = self._pages(asked.query or Query.all_query(), spelling, found[1] if found else None)
+        return selected(plan, documents, limit)
 
-    def _pages(self, query: Query) -> Iterator[tuple[int, bytes]]:
-        """Documents of a query in ascending NHS number, a growing page at a time, up to the scan limit."""
-        offset, size = 0, FIRST_PAGE
-        while offset < self._rules.scan_limit:
-            size = min(size, self._rules.scan_limit - offset)
+    def _keyed(self, keyed: list[list[str]], *, open_only: bool) -> tuple[Ordinals, Ordinals]:
+        """People with a key of each, in ascending NHS number: numbers and places."""
+        (numbers, places), *others = (self._parts.having(words, open_only=open_only) for words in keyed)
+        for _, other in others:
+            kept = np.isin(places, other)
+            numbers, places = numbers[kept], places[kept]
+        return numbers, places
+
+    def _each(self, numbers: Ordinals, places: Ordinals, spelling: Spelling) -> Iterator[tuple[int, bytes]]:
+        kept = np.flatnonzero(spelling.among(self._parts.letters_at(places)))[: self._rules.scan_limit]
+        for number, place in zip(numbers[kept].tolist(), places[kept].tolist(), strict=True):
+            yield number, self._payloads.read(place)
+
+    def _pages(self, query: Query, spelling: Spelling, among: Ordinals | None) -> Iterator[tuple[int, bytes]]:
+        """Documents of a query in ascending NHS number, a growing page at a time, up to the scan limit. ``among``: only
+        those whose payloads are at these places."""
+        offset, size, left = 0, FIRST_PAGE, self._rules.scan_limit
+        while left > 0:
             hits = self._searcher.search(
                 query, limit=size, count=False, order_by_field="nhs", offset=offset, order=Order.Asc
             ).hits
-            for number, address in hits:
-                yield int(number), self._payload(address)
+            numbers = [int(number) for number, _ in hits]
+            at = np.array([self._places[address.segment_ord].of(address.doc) for _, address in hits], np.int64)
+            keep = self._parts.present(at) & spelling.among(self._parts.letters_at(at))
+            if among is not None:
+                keep &= np.isin(at, among)
+            for each in np.flatnonzero(keep)[:left].tolist():
+                yield numbers[each], self._payloads.read(int(at[each]))
             if len(hits) < size:
                 return
+            left -= int(keep.sum())
             offset, size = offset + size, size * PAGE_GROWTH
 
     def find(self, nhs_numbers: Sequence[int]) -> dict[int, SearchDocument]:
         """Documents by number, with payload, fingerprint and numbers; keys and terms are not stored."""
-        found: dict[int, SearchDocument] = {}
-        for number in nhs_numbers:
-            query = Query.term_query(SCHEMA, "nhs", number, "basic")
-            addresses = [address for _, address in self._searcher.search(query, limit=1, count=False).hits]
-            if addresses:
-                found[number] = self._document(number, addresses[0])
-        return found
+        found = {number: self._parts.named(number) for number in nhs_numbers}
+        return {number: self._document(number, entry) for number, entry in found.items() if entry}
 
-    def _document(self, number: int, address: tantivy.DocAddress) -> SearchDocument:
-        payload = self._payload(address)
+    def _document(self, number: int, entry: Entry) -> SearchDocument:
+        payload = self._payloads.read(entry.place)
         person = unpack(number, payload)
-        restricted = Query.boolean_query(
-            [
-                (Occur.Must, Query.term_query(SCHEMA, "nhs", number, "basic")),
-                (Occur.Must, CLOSED_TO_RESTRICTED),
-            ]
-        )
         return SearchDocument(
             nhs_number=number,
-            open=not self._searcher.search(restricted, limit=1, count=False).hits,
+            open=entry.is_open,
             keys=(),
             terms={},
             numbers={"birth": person.birth, "death": person.death},
             payload=payload,
-            letters=self._letters([address])[0],
-            fingerprint=sum(
-                int(self._searcher.fast_field_values(part, [address])[0] or 0) << position * PART_BITS
-                for position, part in enumerate(FINGERPRINT)
-            ),
+            letters=entry.letters,
+            fingerprint=entry.fingerprint,
         )
 
-    def _letters(self, addresses: list[tantivy.DocAddress]) -> list[int]:
-        return [int(value or 0) for value in self._searcher.fast_field_values(LETTERS, addresses)]
-
-    def _payload(self, address: tantivy.DocAddress) -> bytes:
-        return self._payloads.read(self._places[address.segment_ord].of(address.doc))
-
     def key_counts(self, keys: Sequence[str]) -> dict[str, int]:
-        """How many documents have each key; deleted ones are not counted, as they are by ``doc_freq``."""
-        return {key: self._having(exact(key)) for key in keys}
-
-    def _having(self, query: Query) -> int:
-        found = self._searcher.aggregate(query, {"documents": {"value_count": {"field": "nhs"}}})
-        return int(found["documents"]["value"])
+        """How many documents have each key."""
+        return self._parts.key_counts(keys)
 
     def count(self) -> int:
         """Documents in the index."""
-        return int(self._searcher.num_docs)
+        return self._parts.count()
 
     def checksum(self) -> str:
         """``checksum_of`` the fingerprints of all documents, read back from the index."""
-        return checksum_of(self._sum(part) << position * PART_BITS for position, part in enumerate(FINGERPRINT))
-
-    def _sum(self, field: str) -> int:
-        found = self._searcher.aggregate(Query.all_query(), {"total": {"sum": {"field": field}}})
-        return int(found["total"]["value"])
+        return checksum_of([self._parts.checksum()])
 
     def close(self) -> None:
         """Let go of the files; nothing may be asked afterwards."""
         self._index = None
         self._payloads.close()
-
-
-def _clause(key: WeighedKey) -> tuple[Occur, Query]:
-    return Occur.Should, Query.const_score_query(exact(key.key), float(key.rarity))

@@ -14,17 +14,19 @@ import polars as pl
 
 from search_api.index.columns import Columns, Parts
 from search_api.index.items import listed
-from search_api.index.words import PREFIXES, RESTRICTED
+from search_api.index.words import LISTED_TERMS, PREFIXES, RESTRICTED
 
 # A given name that is not known, in the key of the day, the sex and the initial.
 NO_INITIAL = "_"
 
 
 class Worded(NamedTuple):
-    """What the documents of a slice are found by. ``keys``: each key of each patient, in any order. ``texts``: for each
-    patient keys and terms as one text."""
+    """What the documents of a slice are found by. ``words``: keys, ``keys`` of them, then the terms kept among them; ``rows``:
+    of the patient each belongs to. ``texts``: for each patient all other terms as one text."""
 
-    keys: pl.Series
+    words: pl.Series
+    rows: pl.Series
+    keys: int
     texts: pl.Series
 
 
@@ -39,15 +41,17 @@ def terms(parts: Parts, height: int) -> pl.Series:
     What they let through is checked on the payload. Of the dead the year of death. Postcodes only where no key holds
     them whole: pseudo and malformed ones, and long foreign codes.
     """
-    return _lists(list(_terms(parts)), height)
+    return _lists([frame for _, frame in _named_terms(parts)], height)
 
 
 def worded(made: Columns) -> Worded:
-    """The keys of a slice, and everything that each of its documents is found by."""
+    """Everything that the documents of a slice are found by."""
     found = list(_keys(made.parts))
+    terms = dict(_named_terms(made.parts))
+    words = pl.concat([*found, *(terms.pop(field) for field in LISTED_TERMS)], rechunk=True)
     closed = pl.DataFrame({"row": (~made.is_open).arg_true()}).with_columns(word=pl.lit(RESTRICTED))
-    whole = _lists([*found, *_terms(made.parts), closed], len(made.numbers))
-    return Worded(pl.concat([each["word"] for each in found]), whole.list.join(" "))
+    texts = _lists([*terms.values(), closed], len(made.numbers)).list.join(" ")
+    return Worded(words["word"], words["row"], sum(map(len, found)), texts)
 
 
 def all_keys(made: Columns) -> pl.Series:
@@ -105,16 +109,20 @@ def _dated(parts: Parts, keyed: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[p
     yield _words(_with(pairs, people["year"], "year"), "e", "year", "pair")
 
 
-def _terms(parts: Parts) -> Iterator[pl.DataFrame]:
+def _named_terms(parts: Parts) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Exact terms by their field."""
     people = parts.people.with_row_index("row")
-    yield _term(parts.families.filter(pl.col("joined").ne("")).unique(("row", "joined")), "family", "joined")
+    yield "family", _term(parts.families.filter(pl.col("joined").ne("")).unique(("row", "joined")), "family", "joined")
     words = parts.givens.select("row", "words").explode("words", keep_nulls=False, empty_as_null=False)
     joined = parts.givens.select("row", pl.col("joined").alias("words"))
-    yield _term(pl.concat([words, joined]).filter(pl.col("words").ne("")).unique(), "word", "words")
+    yield "word", _term(pl.concat([words, joined]).filter(pl.col("words").ne("")).unique(), "word", "words")
     odd = parts.places.filter(pl.col("whole").ne(pl.col("text")))
-    yield _term(odd.unique(("row", "text")), "postcode", "text")
-    yield _term(people.filter(pl.col("practice").ne("")), "gp", "practice")
-    yield _term(people.filter(pl.col("death").ne(0)).with_columns(year=pl.col("death") // 10000), "death", "year")
+    yield "postcode", _term(odd.unique(("row", "text")), "postcode", "text")
+    yield "gp", _term(people.filter(pl.col("practice").ne("")), "gp", "practice")
+    yield (
+        "death",
+        _term(people.filter(pl.col("death").ne(0)).with_columns(year=pl.col("death") // 10000), "death", "year"),
+    )
 
 
 def _with(frame: pl.DataFrame, values: pl.Series, name: str) -> pl.DataFrame:

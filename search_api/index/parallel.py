@@ -17,16 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import polars as pl
-
-from search_api.index import places
-from search_api.index.columns import Columns
+from search_api.index import parts, places
 from search_api.index.crowding import NO_WATCH, Watch
 from search_api.index.documents import slices
-from search_api.index.embedded_writer import EmbeddedWriter, fresh_folder, merge_segments
+from search_api.index.embedded_writer import Segments, Told, fresh_folder, merge_segments
 from search_api.index.frequencies import Frequencies
 from search_api.index.keying import worded
 from search_api.index.memo import Memos
+from search_api.index.parts import PartWriter
 from search_api.index.payloads import PayloadWriter
 from search_api.index.pieces import People, loaded
 from search_api.index.workers import Workers
@@ -89,6 +87,7 @@ class ParallelWriter:
         """
         made: list[Made] = self._workers.finish()
         join_parts([job.folder for job in self._jobs], self._location)
+        parts.joined(self._location, [job.number for job in self._jobs])
         self.suspects = frozenset(key for part in made for key in part.suspects)
         return sum(part.documents for part in made)
 
@@ -98,33 +97,36 @@ class Runs:
 
     def __init__(self, job: PartJob) -> None:
         self._job = job
-        self._payloads = PayloadWriter(job.folder, job.number)
+        self._payloads, self._part = PayloadWriter(job.folder, job.number), PartWriter(job.folder, job.number)
         self._folders: list[Path] = []
-        self._writer = self._begun()
+        self._segments = self._begun()
         self._rows = 0
 
-    def add(self, made: Columns, texts: pl.Series) -> int:
-        """Write the documents of a slice with the words they are found by; how many they are."""
-        count = self._writer.add_columns(made, texts)
-        self._rows += count
+    def add(self, told: Told) -> int:
+        """Write the documents of a slice; how many they are."""
+        at = self._payloads.add(told.payloads)
+        self._part.add(told.some, told.keyed, at)
+        self._segments.add(told, at)
+        self._rows += len(at)
         if self._rows >= self._job.run_rows:
-            self._writer.finish_segments()
-            self._writer, self._rows = self._begun(), 0
-        return count
+            self._segments.finish()
+            self._segments, self._rows = self._begun(), 0
+        return len(at)
 
     def finish(self) -> None:
         """Make one index of the runs, of as few segments as the engine will."""
         self._payloads.close()
-        self._writer.finish_segments()
+        self._segments.finish()
+        self._part.pause()
         join_parts(self._folders, self._job.folder)
         merge_segments(self._job.folder, self._job.heap_bytes)
         places.write(self._job.folder)
 
-    def _begun(self) -> EmbeddedWriter:
+    def _begun(self) -> Segments:
         folder = self._job.folder / f"run-{len(self._folders)}"
         fresh_folder(folder)
         self._folders.append(folder)
-        return EmbeddedWriter(folder, self._job.heap_bytes, 1, self._payloads)
+        return Segments(folder, self._job.heap_bytes, 1)
 
 
 def work(job: PartJob, next_frame: Callable[[], Any]) -> Made:
@@ -136,9 +138,9 @@ def work(job: PartJob, next_frame: Callable[[], Any]) -> Made:
     while (people := next_frame()) is not None:
         for made in slices(loaded(people), memos, show_very_restricted=job.show_very_restricted):
             found = worded(made)
-            count += runs.add(made, found.texts)
+            count += runs.add(Told.of_slice(made, found))
             if crowd is not None:
-                crowd.count(found.keys)
+                crowd.count(found.words.head(found.keys))
     suspects = crowd.take() if crowd else []
     # What was kept of names and keys makes room for putting the runs together.
     del memos, crowd

@@ -24,6 +24,18 @@ LETTERS = "letters"
 PART_MASK = (1 << PART_BITS) - 1
 
 
+# Terms that the embedded engine keeps among its keys: mostly nobody else's, and never narrowed by a part of one.
+LISTED_TERMS = ("postcode",)
+
+
+def keys_and_terms(document: SearchDocument) -> tuple[list[str], list[str]]:
+    """The keys a document is found by with the terms kept among them, and all its other terms."""
+    listed, terms = [*document.keys], [] if document.open else [RESTRICTED]
+    for field, values in document.terms.items():
+        (listed if field in LISTED_TERMS else terms).extend([PREFIXES[field] + value for value in values])
+    return listed, terms
+
+
 def words_of(document: SearchDocument) -> list[str]:
     """Everything a document is found by."""
     words = [*document.keys]

@@ -239,14 +239,20 @@ def _postcode(text: str, rng: random.Random) -> str:
 @calm
 @given(seed=st.integers(0, 10**9), limit=st.integers(1, 80))
 def test_selection_of_any_question(readers: Readers, people: pl.DataFrame, seed: int, limit: int) -> None:
+    """Engines look at different people, but where none stops at the scan limit they find the same. The reference looks
+    at fewest, so it never stops where another does not; who is found before one stops is found by the others first."""
     question = _asked(people, random.Random(seed))
     expected = readers.reference.select(question, limit)
     for reader in readers.others:
-        assert reader.select(question, limit) == expected
+        found = reader.select(question, limit)
+        assert (found.truncated or not expected.truncated, len(found.numbers) <= len(expected.numbers)) == (True, True)
+        if not found.truncated:
+            assert (found.numbers, tuple(found.payloads)) == (expected.numbers, tuple(expected.payloads))
+        assert found.numbers == expected.numbers[: len(found.numbers)]
 
 
 def test_the_questions_reach_what_they_are_meant_to(readers: Readers, people: pl.DataFrame) -> None:
-    found = [readers.reference.select(_asked(people, random.Random(seed)), 80) for seed in range(400)]
+    found = [readers.others[0].select(_asked(people, random.Random(seed)), 80) for seed in range(400)]
     assert sum(bool(each.numbers) for each in found) > 100
     assert sum(each.truncated for each in found) > 10
     assert sum(each.counters["looked_at"] > 1 for each in found) > 40

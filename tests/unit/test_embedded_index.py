@@ -15,6 +15,7 @@ import pytest
 import tantivy
 
 from schemas.errors import GenerationError, PermanentFault
+from search_api.index import parts
 from search_api.index.documents import documents
 from search_api.index.embedded import EmbeddedEngine
 from search_api.index.embedded_reader import EmbeddedReader
@@ -252,6 +253,7 @@ def test_runs_of_one_size_are_put_together_and_the_same_people_found(people: pl.
     waiting, counts = iter(frames), Frequencies.build([people])
     job = PartJob(tmp_path / "index", counts, show_very_restricted=False, heap_bytes=30_000_000, run_rows=100)
     assert work(job, lambda: next(waiting, None)).documents == people.height
+    parts.joined(job.folder, [job.number])
     reader = ENGINE.open(at(tmp_path / "index"))
     held = json.loads((tmp_path / "index" / "meta.json").read_text("utf-8"))["segments"]
     assert len(held) < 8 < len(frames)
