@@ -17,6 +17,8 @@ INDEX ?=
 OPENSEARCH_PORT ?= 9200
 # Test processes at a time; 0 runs all in one.
 JOBS ?= 2
+# 1: every case of the tests that draw some of very many.
+WHOLE ?=
 PACKAGES := schemas quality assets pipelines search_api sandbox
 
 BIN := .venv/bin
@@ -33,9 +35,9 @@ environment:
 run: environment
 	@exec $(BIN)/ncrs run --patients $(PATIENTS) --seed $(SEED) --port $(PORT) --identity-port $(IDENTITY_PORT) --dagster-port $(DAGSTER_PORT) $(if $(INDEX),--index $(INDEX) --opensearch-port $(OPENSEARCH_PORT))
 
-# Every test, the fast ones first; the summary comes last.
+# Every test, the fast ones first; the summary comes last. WHOLE=1 takes also the cases that a run draws from.
 test: environment
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@$(if $(WHOLE),NCRS_TEST_WHOLE=$(WHOLE)) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Lint, format, types, import rules, drift. Changes nothing.
 check: environment

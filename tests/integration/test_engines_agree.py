@@ -1,7 +1,9 @@
 """Both engines answer alike: candidates, order, scores, grades, limits and errors, and whole answers of the API.
 
-Belongs here: 100,000 synthetic people brought in by both engines, asked after the full build and again after
+Belongs here: 30,000 synthetic people brought in by both engines, asked after the full build and again after
 three days of changes. Does not belong here: what a right answer is (``tests/spec``), faults of a cluster.
+
+``make test WHOLE=1`` takes 100,000 people, and 10,000 questions each time instead of 3,000: more of the same sorts.
 
 The embedded engine is the reference. A question that is answered otherwise is shown by its kind, its place in
 the seeded sequence and its values: the people are invented.
@@ -23,6 +25,7 @@ from tests.api.test_ops import UNSUPPORTED
 from tests.lib import agreement, cast
 from tests.lib.answers import compare_answers
 from tests.lib.api import Api
+from tests.lib.drawn import whole
 from tests.lib.engines import EngineKind
 from tests.lib.people import People
 from tests.lib.questions import KINDS, questions
@@ -34,8 +37,7 @@ from tests.spec.test_pds_search_parameters import ACCEPTED, REFUSED
 
 pytestmark = pytest.mark.slow
 
-PATIENTS = 100_000
-QUESTIONS = 10_000
+PATIENTS, QUESTIONS = (100_000, 10_000) if whole() else (30_000, 3_000)
 ASKED_ABOUT = 12_000
 DAYS = (1, 2, 3)
 
@@ -69,7 +71,7 @@ def people_of(twins: Twins, generation: Generation, seed: int, changed: list[int
 
 
 def check_questions(twins: Twins, seed: int, changed: list[int]) -> None:
-    """Ten thousand questions: equal candidates and answers, and none of the kinds found nobody throughout."""
+    """Thousands of questions: equal candidates and answers, and none of the kinds found nobody throughout."""
     with twins.open() as (one, other):
         people = people_of(twins, one, seed, changed)
         report = agreement.compare(questions(people, seed, QUESTIONS), one, other)

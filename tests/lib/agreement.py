@@ -19,7 +19,7 @@ from tests.lib.questions import Asked
 from tests.lib.twins import KEY_CAP
 
 # The second one cuts early: who is kept of many equals then decides the answer.
-MATCHERS = (Matcher(), Matcher(candidate_limit=3, key_cap=KEY_CAP))
+MATCHERS = (Matcher(), Matcher(candidate_limit=2, key_cap=KEY_CAP))
 THREADS = 6
 
 
