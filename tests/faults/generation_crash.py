@@ -2,10 +2,13 @@
 
 Run as ``python -m tests.faults.generation_crash MODE FOLDER``; prints one JSON object a case. Modes:
 
-- ``kill``: SIGKILL right before the N-th change of the file system that Python makes, for every N;
-- ``error``: that change fails with ENOSPC or EIO instead, for every second N;
+- ``kill``: SIGKILL right before the N-th change of the file system that Python makes, for a drawn third of all N;
+- ``error``: that change fails with ENOSPC or EIO instead, for a drawn third of every second N;
 - ``moment``: SIGKILL at seeded moments, which also falls into the work of DuckDB and tantivy;
 - ``strace``: SIGKILL at sampled system calls of any code, injected by strace.
+
+With ``NCRS_TEST_WHOLE=1`` every N is taken, and more moments and system calls. A draw has the first change, the last, and one of every kind: what is done
+in which place, where files of one folder count as alike. After it come cases beyond the last change, until one ends.
 
 Each case is a forked process on a copy of one home that holds a published generation and pending
 extracts. Another process then looks at what is left, serves it, and builds again.
@@ -24,7 +27,8 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -37,48 +41,20 @@ from schemas.errors import NcrsError
 from search_api import generation_files as files
 from search_api import logging
 from search_api.generations import Generations
+from tests.lib.changes import Trap
+from tests.lib.drawn import draw, whole
 from tests.lib.validated import NUMBERS, Home, change, patient, summary
 
 BESIDE = 2
-MOMENTS = 12
-STRACED = 8
+MOMENTS, STRACED = (12, 8) if whole() else (8, 4)
 CALLS = "renameat,renameat2,rename,fsync,fdatasync,pwrite64,write,unlink,linkat,link,ftruncate"
-_CHANGES = {"os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "shutil.rmtree", "fcntl.flock"}
+# Of the changes that a draw may take.
+SHARE, SEED = 1 / 3, 17
 # Names that differ from run to run: tantivy's segments.
 _RANDOM = re.compile("[0-9a-f]{32}")
 _PUBLISHED_AT = re.compile(rb'"(published_at|manifest_sha256)": *"[^"]*"')
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 Result = dict[str, Any]
-
-
-class Trap:
-    """Counts changes below a folder and springs at the N-th. ``act`` None only counts."""
-
-    def __init__(self, folder: Path, at: int, act: Callable[[], None] | None) -> None:
-        self._folder = f"{folder}{os.sep}"
-        self._at = at
-        self._act = act
-        self.count = 0
-        self._sync = os.fsync
-        sys.addaudithook(self._audit)
-        os.fsync = self._fsync  # the one change without an audit event
-
-    def _audit(self, event: str, values: tuple[Any, ...]) -> None:
-        if event in _CHANGES or (event == "open" and self._is_write(values)):
-            self._step()
-
-    def _is_write(self, values: tuple[Any, ...]) -> bool:
-        return isinstance(values[0], str) and values[0].startswith(self._folder) and bool(values[2] & _WRITING)
-
-    def _fsync(self, descriptor: int) -> None:
-        self._step()
-        self._sync(descriptor)
-
-    def _step(self) -> None:
-        self.count += 1
-        if self.count == self._at and self._act is not None:
-            self._act()
 
 
 def home_in(folder: Path) -> Home:
@@ -184,7 +160,7 @@ def failed(folder: Path, at: int) -> Result:
         home.build()
     except (OSError, NcrsError) as raised:
         error = type(raised).__name__
-    return {"done": trap.count < at, "error": error}
+    return {"done": len(trap.kinds) < at, "error": error}
 
 
 class Inspector:
@@ -212,13 +188,22 @@ class Inspector:
             yield name, path.stat().st_size, marker
 
 
-def numbered(template: Path, folder: Path, run: Callable[[Path, int], Result], step: int = 1) -> Iterator[Result]:
-    """Cases 1, 1 + step and so on, some side by side, until one was done before its number came."""
+def numbers(kinds: list[str], step: int = 1) -> Iterable[int]:
+    """The cases to be had: 1, 1 + step and so on without end, or a draw of those and what is beyond the last."""
+    if whole():
+        return count(1, step)
+    # A slow build may save its progress once more than the one that was counted.
+    return chain((1 + step * place for place in draw(kinds[::step], SHARE, SEED)), count(len(kinds) + 1, step))
+
+
+def numbered(
+    template: Path, folder: Path, run: Callable[[Path, int], Result], numbers: Iterable[int]
+) -> Iterator[Result]:
+    """These cases, some side by side, until one was done before its number came."""
     inspector = Inspector()
-    first, over = 1, False
-    while not over:
-        places = {number: folder / f"case-{number}" for number in range(first, first + BESIDE * step, step)}
-        first += BESIDE * step
+    wanted, over = iter(numbers), False
+    while not over and (batch := list(islice(wanted, BESIDE))):
+        places = {number: folder / f"case-{number}" for number in batch}
         for place in places.values():
             shutil.copytree(template, place)
         children = {
@@ -300,18 +285,19 @@ def main(mode: str, folder: Path) -> None:
         return {"old": content(home_in(template))}
 
     def expect() -> Result:
-        whole = folder / "whole"
-        shutil.copytree(template, whole)
-        home = home_in(whole)
+        place = folder / "whole"
+        shutil.copytree(template, place)
+        home = home_in(place)
         started = time.monotonic()
+        trap = Trap(place, 0, None)
         home.build()
-        return {"new": content(home), "seconds": time.monotonic() - started}
+        return {"seconds": time.monotonic() - started, "kinds": trap.kinds, "new": content(home)}
 
     expected = {**alone(prepare, folder / "prepared.json"), **alone(expect, folder / "expected.json")}
     tell(expected)
     made = {
-        "kill": lambda: numbered(template, folder, killed),
-        "error": lambda: numbered(template, folder, failed, step=2),
+        "kill": lambda: numbered(template, folder, killed, numbers(expected["kinds"])),
+        "error": lambda: numbered(template, folder, failed, numbers(expected["kinds"], step=2)),
         "moment": lambda: moments(template, folder, expected["seconds"]),
         "strace": lambda: system_calls(template, folder),
     }[mode]
