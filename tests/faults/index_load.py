@@ -21,11 +21,11 @@ from search_api.index.provider import IndexPlace
 from search_api.settings import Settings
 from tests.lib.crowd import crowd
 
-PEOPLE = 6_000
-FRAME = 750
+PEOPLE = 4_000
+FRAME = 500
 PROCESSES = 2
 BATCH_BYTES = 30_000
-CHANGED = 3_000
+CHANGED = 2_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Load:
 
     def fill(self, name: str) -> int:
         """Fill the index of this name to the end, or go on with it; how many documents it has."""
-        people, engine = everybody(), self.engine
+        people, engine = self._people(), self.engine
         frequencies = Frequencies.build([people])
         if self.how == "bulk":
             bulk = engine.bulk(self.at(name), frequencies, processes=PROCESSES)
@@ -76,6 +76,13 @@ class Load:
         writer.add(documents(people, frequencies))
         writer.commit()
         return engine.open(self.at(name)).count()
+
+    def _people(self) -> pl.DataFrame:
+        """Everybody, kept by the first filling: a process that is to be killed would take longer to make them than to fill."""
+        kept = self.folder / "people.parquet"
+        if not kept.exists():
+            everybody().write_parquet(kept)
+        return pl.read_parquet(kept)
 
 
 @cache
