@@ -186,7 +186,9 @@ def opensearch(  # noqa: PLR0913 - the options of a command
     data: Annotated[Path | None, typer.Option(help="Folder of its data; default: one that goes when it stops.")] = None,
     heap: Annotated[str, typer.Option(help="Memory for Java's heap; it takes about half as much again.")] = "1g",
     fetch_only: Annotated[bool, typer.Option("--fetch-only", help="Download what is needed, then end.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Start in half the time, run slower: for tests.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", envvar="OPENSEARCH_QUICK", help="Start in half the time, run slower: for tests.")
+    ] = False,
     until_ends: Annotated[int | None, typer.Option(help="Stop when the process of this id ends.")] = None,
 ) -> None:
     """Serve one real OpenSearch node on this machine, for this machine alone, until Ctrl-C.
