@@ -381,10 +381,11 @@ def test_what_is_served_is_answered_without_a_cluster_manager(nodes: LocalCluste
     with ExitStack() as stack:
         kind = EngineKind(NAMES[1], ",".join(nodes.addresses))
         stack.callback(kind.clear)
-        stack.callback(nodes.start)
         home = build_home(tmp_path, kind, pds_patient=cast.patients())
         _copy_to_all(alone, home.opensearch_prefix)
         api = stack.enter_context(Api(tmp_path, home))
+        # Before the API ends: it gives its lease back, and without a cluster manager that waits for its whole deadline.
+        stack.callback(nodes.start)
         assert _cluster_seen_by(api)["clusterManager"] is True
         for node in others:
             node.kill()
