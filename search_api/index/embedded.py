@@ -1,10 +1,11 @@
-"""The embedded search index: tantivy in the process, a folder a generation. The reference engine.
+"""The embedded search index, a folder a generation: keys in parts (``parts.py``), exact terms and dates in tantivy, payloads
+(``payloads.py``). The reference engine.
 
-Belongs here: folders, writers, readers, and tantivy's query objects. Does not belong here: which
-keys are asked (``matching/blocking.py``), who answers a filter (``matching/filtering.py``).
+Belongs here: folders, which become writers and readers. Does not belong here: which keys are asked
+(``matching/blocking.py``), who answers a filter (``matching/filtering.py``).
 
-A published folder is never changed: a branch hard-links its segment files and copies the small
-json files, so that writing goes to new files only (architecture.md section 5).
+A published folder is never changed: a branch hard-links its files and copies the small json files, so that writing
+goes to new files only (architecture.md section 5).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ THREADS = 2
 
 
 class EmbeddedEngine:
-    """Makes writers and readers of tantivy folders."""
+    """Makes writers and readers of folders."""
 
     name = "embedded"
 
@@ -132,7 +133,7 @@ def _same_schema(index: tantivy.Index, location: Path) -> None:
 
 
 def _link_or_copy(file: Path, target: Path) -> None:
-    """Segment files never change, so a link is enough; json files do; lock files stay behind."""
+    """Files never change, so a link is enough, but for json files; lock files stay behind."""
     if file.name.endswith(".lock"):
         return
     if file.suffix == ".json":

@@ -19,9 +19,11 @@ taken from all of them.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +48,8 @@ _ENTRY = np.dtype([("mark", "<u4"), ("holder", "<u4")])
 _REST_BITS, _DOCUMENTS = 32 - _DOCUMENT_BITS, MOST_DOCUMENTS - 1
 # A table of so many entries has short marks; one of fewer can be put together with others (``parts.py``).
 MANY = 1 << 25
+# Ranges that are put in order at a time, and by how many threads.
+_AT_ONCE, _THREADS = 8, 2
 # A longer bucket is searched by halving.
 _LONG_BUCKET = 256
 
@@ -53,6 +57,7 @@ STARTS, ENTRIES = "starts", "entries"
 # Of a table under construction only.
 WAITING, BOUNDS = "waiting", "bounds"
 Ordinals = npt.NDArray[np.int64]
+Made = TypeVar("Made")
 
 
 def file_path(folder: Path, number: int, what: str) -> Path:
@@ -113,12 +118,9 @@ def put_in_order(folder: Path, gathered: Mapping[int, int], number: int) -> None
     form = _Form.of(sum(each.entries for each in runs))
     counts = np.zeros((1 << form.bucket_bits) + 1, np.uint32)
     entries = arrays.ArrayWriter(file_path(folder, number, ENTRIES), form.entry)
-    for at in range(1 << _RANGE_BITS):
-        found = _in_order([part for each in runs for part in each.of_range(at)])
-        kept = np.uint64(at << _KEPT_BITS - _RANGE_BITS) | found >> np.uint64(_DOCUMENT_BITS)
-        entries.append(form.entries(kept, found))
+    for at, (made, filled) in enumerate(_side_by_side(partial(_range_made, runs, form), 1 << _RANGE_BITS)):
+        entries.append(made)
         first = at << form.bucket_bits - _RANGE_BITS
-        filled = np.bincount(form.buckets(kept) - first, minlength=1 << form.bucket_bits - _RANGE_BITS)
         counts[first + 1 : first + 1 + len(filled)] = filled
     entries.close()
     if max(entries.count >> 32, max(each.last for each in runs) >> _DOCUMENT_BITS):
@@ -127,6 +129,21 @@ def put_in_order(folder: Path, gathered: Mapping[int, int], number: int) -> None
     for each in gathered:
         file_path(folder, each, WAITING).unlink()
         file_path(folder, each, BOUNDS).unlink()
+
+
+def _side_by_side(make: Callable[[int], Made], count: int) -> Iterator[Made]:
+    """What is made of each number, in order; a few are made at a time, for sorting leaves the interpreter to others."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for start in range(0, count, _AT_ONCE):
+            yield from pool.map(make, range(start, min(start + _AT_ONCE, count)))
+
+
+def _range_made(runs: Sequence[_Runs], form: _Form, at: int) -> tuple[arrays.Array, Ordinals]:
+    """The entries of a range of hashes, and how many there are in each of its buckets."""
+    found = _in_order([part for each in runs for part in each.of_range(at)])
+    kept = np.uint64(at << _KEPT_BITS - _RANGE_BITS) | found >> np.uint64(_DOCUMENT_BITS)
+    own = form.buckets(kept) - (at << form.bucket_bits - _RANGE_BITS)
+    return form.entries(kept, found), np.bincount(own, minlength=1 << form.bucket_bits - _RANGE_BITS)
 
 
 def _in_order(parts: list[Hashes]) -> Hashes:

@@ -71,7 +71,7 @@ class PartWriter:
 
     def pause(self) -> None:
         """Write what is there, for ``joined``."""
-        self._people.finish()
+        self._people.pause()
         self._keys.pause()
 
     def finish(self) -> None:

@@ -64,12 +64,16 @@ class PeopleWriter:
         made["number"], made["letters"], made["fingerprint"] = some.numbers, some.letters, some.fingerprints
         self._people.append(made)
 
-    def finish(self) -> None:
-        """Write the columns. The order of numbers is written where people do not stand in it."""
+    def pause(self) -> None:
+        """Write what is there; nobody is found by number yet."""
         self._people.close()
         closed = np.concatenate([np.empty(0, np.int64), *self._closed])
         arrays.write(file_path(self._folder, self._number, CLOSED), closed)
         arrays.write(file_path(self._folder, self._number, ROWS), np.array(self._rows, np.int64).reshape(-1))
+
+    def finish(self) -> None:
+        """Write the columns. The order of numbers is written where people do not stand in it."""
+        self.pause()
         if not self._in_order:
             numbers = arrays.read(file_path(self._folder, self._number, PEOPLE))["number"]
             order = np.argsort(numbers, kind="stable").astype(np.uint32)

@@ -41,7 +41,7 @@ turn, a hundred questions at a time, after a warm-up of each. One thread asks; c
 
 | engine | what it is |
 | --- | --- |
-| embedded | tantivy in the process, our keys, our scorer |
+| embedded | in the process: our keys, our scorer |
 | ours on OpenSearch | the same keys as exact terms, the same scorer; `NCRS_INDEX=https://…` |
 | plain OpenSearch | as most people use it: `bool`, `must` a `match` with `fuzziness: AUTO` on the family name and one on the given name, `filter` a `term` on birth date, sex, and postcode where one is asked |
 | plain, birth date only | the same with the birth date as the one filter: the kindest reading for what is found |

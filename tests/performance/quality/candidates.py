@@ -4,7 +4,8 @@ Belongs here: recall by how many candidates are taken, recall with one kind of k
 and bytes of each kind. Does not belong here: ranks after scoring (``measures.py``), the page (``report.py``).
 
 A kind is left out on the way to the index: the question is asked as ever, second look and all, but the index never
-hears of those keys. Bytes of a kind are those of an index that holds nothing else, term dictionary and postings.
+hears of those keys. Bytes of a kind are those of an index that holds nothing else: for keys their table, for exact terms
+dictionary and postings.
 Example: python -m tests.performance.quality.candidates --home HOME --queries 2000
 """
 
@@ -15,17 +16,20 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 
+import numpy as np
 import polars as pl
 import tantivy
 
 from search_api.index.documents import no_collection, slices
 from search_api.index.embedded import HEAP_BYTES
 from search_api.index.frequencies import Frequencies
+from search_api.index.hashing import hashes
 from search_api.index.keying import keys, terms
+from search_api.index.keytable import RUN_DOCUMENTS, KeyRuns
 from search_api.index.memo import Memos
-from search_api.index.words import FIELDS
+from search_api.index.words import FIELDS, LISTED_TERMS
 from search_api.matching.matcher import Matcher
 from search_api.matching.rarity import KINDS
 from search_api.matching.weights import shipped
@@ -42,6 +46,7 @@ LIMITS = (25, 50, 100, 200)
 START = "match.candidates"
 # Kinds of exact terms, by what stands in front of them.
 TERM_KINDS = {prefix: f"term_{name}" for prefix, name in FIELDS.items()}
+_IN_DICTIONARY = {prefix for prefix, name in FIELDS.items() if name not in LISTED_TERMS}
 _WORD = "word"
 
 
@@ -89,7 +94,8 @@ def costs(people: pl.DataFrame) -> Iterator[Figure]:
         )
         yield Figure(f"{start}words", of_kind.height / count, "words", f"{what}words a person")
         yield Figure(f"{start}terms", distinct / count, "terms", f"{what}distinct words a person")
-        yield Figure(f"{start}bytes", _bytes(of_kind, count) / count, "B", f"{what}bytes of the index a person")
+        size = _dictionary_bytes(of_kind, count) if kind in _IN_DICTIONARY else _table_bytes(of_kind)
+        yield Figure(f"{start}bytes", size / count, "B", f"{what}bytes of the index a person")
 
 
 def places(queries: Sequence[Query], index: PeopleIndex, kind: str = "") -> Places:
@@ -141,7 +147,18 @@ def _words(people: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _bytes(words: pl.DataFrame, count: int) -> int:
+def _table_bytes(words: pl.DataFrame) -> int:
+    """Size of a table of these keys alone."""
+    with TemporaryDirectory(prefix="ncrs-kind-") as made:
+        folder, runs = Path(made), KeyRuns(Path(made), 0)
+        for start in range(0, words.height and int(words["row"].to_numpy()[-1]) + 1, RUN_DOCUMENTS):
+            part = words.filter(pl.col("row").is_between(start, start + RUN_DOCUMENTS - 1))
+            runs.add(hashes(part[_WORD]), part["row"].to_numpy().astype(np.int64))
+        runs.finish()
+        return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def _dictionary_bytes(words: pl.DataFrame, count: int) -> int:
     """Size of term dictionary and postings of an index of these words alone, as one segment."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field(_WORD, tokenizer_name="whitespace", index_option="basic")
