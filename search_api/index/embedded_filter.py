@@ -34,8 +34,7 @@ class Spelling(NamedTuple):
     @classmethod
     def of(cls, plan: filtering.Plan) -> Spelling:
         """Those of the names asked for, wildcards left out."""
-        family = "".join(plan.family.pieces) if plan.family else ""
-        return cls(_bits(family), _bits("".join(piece for value in plan.given for piece in value.pieces)))
+        return cls(_bits(_sure(plan.family) if plan.family else ""), _bits("".join(map(_sure, plan.given))))
 
     def among(self, held: Ordinals) -> npt.NDArray[np.bool_]:
         """Whether these may be among the letters held, of each of many."""
@@ -61,6 +60,11 @@ def narrowing(plan: filtering.Plan, *, open_only: bool) -> Narrowing:
     if open_only:
         rest.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
     return Narrowing(keyed, Query.boolean_query(rest))
+
+
+def _sure(value: filtering.Value) -> str:
+    """What a name that answers has for certain. Suffixes as typed (Jr, III) are in the pieces, but in no name held."""
+    return "".join(value.pieces) if value.wild else value.joined
 
 
 def _bits(text: str) -> int:

@@ -204,6 +204,15 @@ def test_selection_is_in_ascending_number_and_stops_at_the_limit(reader: IndexRe
     assert reader.select(question, 2).numbers == everyone[:2]
 
 
+def test_a_suffix_asked_for_hides_nobody(site: Site) -> None:
+    """No name is held with it, so its letters need not be there."""
+    rows = frame([person(nhs_number(1), name("O'Bryan", "Oliver"), born="1980-01-02")])
+    opened = site.build("suffixes", rows)
+    for family, given in (("O'Bryan III", "Oliver"), ("OBryan", "Oliver Jr"), ("O'Br*", "Oliver Jr")):
+        question = Question(Mode.FILTER, family=family, given=(given,), birth=DateRange("1980-01-02", "1980-01-02"))
+        assert opened.select(question, 10).numbers == (nhs_number(1),), (family, given)
+
+
 def test_selection_scans_past_pages(site: Site) -> None:
     many = 3_000
     rows = frame(
