@@ -82,9 +82,9 @@ def read(path: Path) -> Array:
 class Portions:
     """A column in a file, read a portion at a time. Raises GenerationError when the file is missing or not whole."""
 
-    def __init__(self, path: Path, kind: npt.DTypeLike) -> None:
+    def __init__(self, path: Path) -> None:
         whole = read(path)
-        self._path, self._kind, self._count = path, np.dtype(kind), len(whole)
+        self._path, self._kind, self._count = path, whole.dtype, len(whole)
         self._start = path.stat().st_size - whole.nbytes
 
     def __len__(self) -> int:

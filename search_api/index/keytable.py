@@ -157,7 +157,7 @@ class _Runs:
 
     def __init__(self, folder: Path, number: int, first: int) -> None:
         # Read, not mapped: what is mapped counts as memory, and nobody else needs these pages.
-        self._held = arrays.Portions(file_path(folder, number, WAITING), np.uint64)
+        self._held = arrays.Portions(file_path(folder, number, WAITING))
         bounds = arrays.read(file_path(folder, number, BOUNDS)).reshape(-1, (1 << _RANGE_BITS) + 2)
         self._firsts, self._bounds = bounds[:, 0] + first, bounds[:, 1:]
         self.entries = len(self._held)

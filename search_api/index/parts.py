@@ -101,7 +101,7 @@ class Part:
             for each in holders(key):
                 if each in worths:
                     worths[each] -= worth
-        at = self._present(np.fromiter(worths, np.int64, len(worths)), open_only=open_only)
+        at = self.present(np.fromiter(worths, np.int64, len(worths)), open_only=open_only)
         ordinals, first = at.tolist(), self._first_address
         columns = self.people.numbers[at].tolist(), self.people.letters[at].tolist()
         return [
@@ -112,13 +112,13 @@ class Part:
     def having(self, keys: Sequence[int], *, open_only: bool) -> Ordinals:
         """The ordinals of everybody with one of the keys, ascending."""
         found = np.unique([each for key in keys for each in self.table.holders(key)]).astype(np.int64)
-        return self._present(found, open_only=open_only)
+        return self.present(found, open_only=open_only)
 
     def count(self, key: int) -> int:
         """How many people have a key."""
-        return len(self._present(np.array(self.table.holders(key), np.int64), open_only=False))
+        return len(self.present(np.array(self.table.holders(key), np.int64), open_only=False))
 
-    def _present(self, ordinals: Ordinals, *, open_only: bool) -> Ordinals:
+    def present(self, ordinals: Ordinals, *, open_only: bool) -> Ordinals:
         """Those of them who were not taken out, nor are restricted where that matters."""
         for barred in (self.gone, self.people.closed if open_only else self.gone[:0]):
             if len(barred):
@@ -169,8 +169,7 @@ class Parts:
     def named(self, number: int) -> Entry | None:
         """The person of a number."""
         for part in self._parts:
-            at = part.people.named([number])
-            at = at[~_among(part.gone, at)] if len(part.gone) else at
+            at = part.present(part.people.named([number]), open_only=False)
             if len(at):
                 people, ordinal = part.people, int(at[0])
                 place, marks = people.places(at), (people.letters[ordinal], people.fingerprints[ordinal])
@@ -231,7 +230,7 @@ def write_gone(folder: Path, places: Ordinals) -> None:
 
 
 def joined(folder: Path, paused: Sequence[int]) -> None:
-    """Make one part of those that several processes paused, under the number of the first."""
+    """Make one part of those that several processes paused: the people of the first, then those of the next."""
     firsts = np.cumsum([0, *(len(People(folder, each)) for each in paused)]).tolist()
     number = next_number(folder)
     people = PeopleWriter(folder, number)

@@ -27,6 +27,7 @@ from typing import Generic, TypeVar, overload
 import zstandard
 
 from schemas.errors import GenerationError
+from search_api.index.arrays import damaged
 from search_api.packing import Packing
 
 SUFFIX = ".payloads"
@@ -212,11 +213,11 @@ class _File:
             magic, size = _HEAD.unpack_from(self._held)
             (count,) = _TAIL.unpack_from(self._held, len(self._held) - _TAIL.size)
         except (OSError, ValueError, struct.error) as error:
-            raise _damaged(path, type(error).__name__) from None
+            raise damaged(path, type(error).__name__) from None
         self._blocks = -(-count // BLOCK)
         self._table = len(self._held) - _TAIL.size - 8 * (self._blocks + 1)
         if magic != _MAGIC or self._table < _HEAD.size + size:
-            raise _damaged(path, "not whole")
+            raise damaged(path, "not whole")
         self._packing = Packing(self._held[_HEAD.size : _HEAD.size + size], LEVEL)
 
     def reader(self) -> Unpack:
@@ -235,13 +236,6 @@ class _File:
     def close(self) -> None:
         """Let go of the file."""
         self._held.close()
-
-
-def _damaged(path: Path, why: str) -> GenerationError:
-    return GenerationError(
-        f"The file {path.name} of a search index cannot be read ({why}).",
-        remedy="Verify the generation; roll back if it is damaged.",
-    )
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import tantivy
 
-from schemas.errors import GenerationError
+from search_api.index.arrays import damaged
 
 SUFFIX = ".places"
 FIELD = "place"
@@ -94,10 +94,7 @@ def _read(file: Path, searcher: tantivy.Searcher, order: int, documents: int) ->
         why = "of another segment"
     except (OSError, ValueError, IndexError) as error:
         why = type(error).__name__
-    raise GenerationError(
-        f"The file {file.name} of a search index cannot be read ({why}).",
-        remedy="Verify the generation; roll back if it is damaged.",
-    )
+    raise damaged(file, why)
 
 
 def _runs(searcher: tantivy.Searcher, order: int, documents: int) -> npt.NDArray[np.int64]:

@@ -29,12 +29,14 @@ def letters(text: str) -> int:
     """The letters of a normalised name, which may be of several words."""
     if len(text) < 2 or not text.isascii():
         return ANY
-    found = 0
-    for letter in set(text) - {" "}:
-        if not letter.isalpha():
-            return ANY
-        found |= 1 << ord(letter) - _A
-    return found
+    if not all(letter.isalpha() for letter in set(text) - {" "}):
+        return ANY
+    return bits(text)
+
+
+def bits(text: str) -> int:
+    """The letters from A to Z of any text, one being enough."""
+    return sum({1 << ord(letter) - _A for letter in text if "A" <= letter <= "Z"})
 
 
 class Lettering:
