@@ -18,7 +18,7 @@ from search_api.index.narrowing import AnyOf, Born, Clause, Opening, Word, claus
 from search_api.index.schema import SCHEMA, WORDS
 from search_api.index.words import LISTED_TERMS, PREFIXES, RESTRICTED
 from search_api.matching import filtering
-from search_api.matching.lettering import ANY, HALF
+from search_api.matching.lettering import ANY, HALF, bits
 
 CLOSED_TO_RESTRICTED = Query.term_query(SCHEMA, WORDS, RESTRICTED, "basic")
 _HALF = (1 << HALF) - 1
@@ -34,7 +34,7 @@ class Spelling(NamedTuple):
     @classmethod
     def of(cls, plan: filtering.Plan) -> Spelling:
         """Those of the names asked for, wildcards left out."""
-        return cls(_bits(_sure(plan.family) if plan.family else ""), _bits("".join(map(_sure, plan.given))))
+        return cls(bits(_sure(plan.family) if plan.family else ""), bits("".join(map(_sure, plan.given))))
 
     def among(self, held: Ordinals) -> npt.NDArray[np.bool_]:
         """Whether these may be among the letters held, of each of many."""
@@ -48,6 +48,8 @@ class Narrowing(NamedTuple):
 
     keyed: list[list[str]]
     query: Query | None
+    # Whether a clause was left to the letters of names.
+    opened: bool = False
 
 
 def narrowing(plan: filtering.Plan, *, open_only: bool) -> Narrowing:
@@ -59,17 +61,12 @@ def narrowing(plan: filtering.Plan, *, open_only: bool) -> Narrowing:
         return Narrowing(keyed, None if keyed else Query.empty_query())
     if open_only:
         rest.append((Occur.MustNot, CLOSED_TO_RESTRICTED))
-    return Narrowing(keyed, Query.boolean_query(rest))
+    return Narrowing(keyed, Query.boolean_query(rest), any(isinstance(clause, Opening) for clause in asked))
 
 
 def _sure(value: filtering.Value) -> str:
     """What a name that answers has for certain. Suffixes as typed (Jr, III) are in the pieces, but in no name held."""
     return "".join(value.pieces) if value.wild else value.joined
-
-
-def _bits(text: str) -> int:
-    """Letters as bits, one letter being enough; what is none rules nothing out."""
-    return sum({1 << ord(each) - ord("A") for each in text if "A" <= each <= "Z"})
 
 
 def _within(asked: int, held: Ordinals) -> npt.NDArray[np.bool_]:

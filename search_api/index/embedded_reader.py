@@ -69,31 +69,34 @@ class EmbeddedReader:
         """Non-fuzzy search: documents that answer every part, in ascending NHS number."""
         plan = filtering.plan(question, self._rules)
         asked = narrowing(plan, open_only=question.asks_location)
-        spelling = Spelling.of(plan)
-        found = self._keyed(asked.keyed, open_only=question.asks_location) if asked.keyed else None
+        spelling, query = Spelling.of(plan), asked.query
+        if not asked.keyed:
+            return selected(
+                plan, self._pages(query or Query.all_query(), spelling if asked.opened else None, None), limit
+            )
+        numbers, places = self._keyed(asked.keyed, spelling, open_only=question.asks_location)
         # People found by keys are looked at one by one, but for those of a postcode of tens of thousands.
-        if found is not None and (asked.query is None or len(found[0]) < self._rules.scan_limit):
-            documents = self._each(*found, spelling)
-        else:
-            documents = self._pages(asked.query or Query.all_query(), spelling, found[1] if found else None)
-        return selected(plan, documents, limit)
+        if query is None or len(numbers) < self._rules.scan_limit:
+            return selected(plan, self._each(numbers, places), limit)
+        return selected(plan, self._pages(query, spelling, places), limit)
 
-    def _keyed(self, keyed: list[list[str]], *, open_only: bool) -> tuple[Ordinals, Ordinals]:
-        """People with a key of each, in ascending NHS number: numbers and places."""
+    def _keyed(self, keyed: list[list[str]], spelling: Spelling, *, open_only: bool) -> tuple[Ordinals, Ordinals]:
+        """People with a key of each whose names may be meant, in ascending NHS number: numbers and places."""
         (numbers, places), *others = (self._parts.having(words, open_only=open_only) for words in keyed)
         for _, other in others:
             kept = np.isin(places, other)
             numbers, places = numbers[kept], places[kept]
-        return numbers, places
+        kept = spelling.among(self._parts.letters_at(places))
+        return numbers[kept], places[kept]
 
-    def _each(self, numbers: Ordinals, places: Ordinals, spelling: Spelling) -> Iterator[tuple[int, bytes]]:
-        kept = np.flatnonzero(spelling.among(self._parts.letters_at(places)))[: self._rules.scan_limit]
-        for number, place in zip(numbers[kept].tolist(), places[kept].tolist(), strict=True):
+    def _each(self, numbers: Ordinals, places: Ordinals) -> Iterator[tuple[int, bytes]]:
+        limit = self._rules.scan_limit
+        for number, place in zip(numbers[:limit].tolist(), places[:limit].tolist(), strict=True):
             yield number, self._payloads.read(place)
 
-    def _pages(self, query: Query, spelling: Spelling, among: Ordinals | None) -> Iterator[tuple[int, bytes]]:
-        """Documents of a query in ascending NHS number, a growing page at a time, up to the scan limit. ``among``: only
-        those whose payloads are at these places."""
+    def _pages(self, query: Query, spelling: Spelling | None, among: Ordinals | None) -> Iterator[tuple[int, bytes]]:
+        """Documents of a query in ascending NHS number, a growing page at a time, up to the scan limit. ``spelling``,
+        ``among``: only those with these letters, and whose payloads are at these places."""
         offset, size, left = 0, FIRST_PAGE, self._rules.scan_limit
         while left > 0:
             hits = self._searcher.search(
@@ -101,7 +104,9 @@ class EmbeddedReader:
             ).hits
             numbers = [int(number) for number, _ in hits]
             at = np.array([self._places[address.segment_ord].of(address.doc) for _, address in hits], np.int64)
-            keep = self._parts.present(at) & spelling.among(self._parts.letters_at(at))
+            keep = self._parts.present(at)
+            if spelling is not None:
+                keep &= spelling.among(self._parts.letters_at(at))
             if among is not None:
                 keep &= np.isin(at, among)
             for each in np.flatnonzero(keep)[:left].tolist():

@@ -221,9 +221,7 @@ def test_selection_scans_past_pages(site: Site) -> None:
     opened = site.build("pages", rows)
     question = Question(Mode.FILTER, family="Smith", given=("An*",), birth=DateRange("1980-01-02", "1980-01-02"))
     found = opened.select(question, 10)
-    assert (found.numbers, found.truncated) == ((nhs_number(2999),), False)
-    # The embedded engine sees from the letters of their names who cannot be meant.
-    assert found.counters == {"looked_at": 1 if site.engine.name == "embedded" else many}
+    assert (found.numbers, found.counters, found.truncated) == ((nhs_number(2999),), {"looked_at": many}, False)
     opened.close()
 
 
