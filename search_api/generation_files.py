@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from schemas.generation import (
     CURRENT_NAME,
     GENERATION_MANIFEST_NAME,
     GENERATION_SCHEMA_VERSION,
+    INDEX_NAME,
     CurrentGeneration,
     FileState,
     GenerationManifest,
@@ -34,6 +36,8 @@ from search_api.index.provider import IndexPlace
 LEASES = "leases"
 PUBLISHED = "published"
 _CHUNK = 1 << 20
+_HASHED_AT_ONCE = 2
+_INDEX = f"{INDEX_NAME}/"
 _ROLL_BACK = "Roll back to another generation with ncrs rollback --to, or build anew with ncrs build."
 
 Progress = Callable[[int, int], None]
@@ -110,11 +114,16 @@ def check_sizes(folder: Path, manifest: GenerationManifest) -> None:
 
 
 def damaged_files(folder: Path, manifest: GenerationManifest, progress: Progress | None = None) -> Iterator[FileState]:
-    """Files whose bytes are not those of the manifest; ``progress`` gets bytes done and bytes in all."""
-    total = sum(state.bytes for state in manifest.files)
+    """Files whose bytes are not those of the manifest; ``progress`` gets bytes done and bytes in all.
+
+    Files are read through, and what was read last stays in memory where not all fits: the index, of which a search
+    needs many places, comes after the records, of which it needs few.
+    """
+    states = sorted(manifest.files, key=lambda state: (state.path.startswith(_INDEX), -state.bytes))
+    total = sum(state.bytes for state in states)
     done = 0
-    for state in manifest.files:
-        if not (folder / state.path).is_file() or file_sha256(folder / state.path) != state.sha256:
+    for state, found in zip(states, file_hashes([folder / state.path for state in states]), strict=True):
+        if found != state.sha256:
             yield state
         done += state.bytes
         if progress is not None:
@@ -125,6 +134,16 @@ def check_hashes(folder: Path, manifest: GenerationManifest) -> None:
     """Every file has the bytes that were published. Raises GenerationError naming the first that has not."""
     for state in damaged_files(folder, manifest):
         raise GenerationError(f"The file {folder.name}/{state.path} was damaged on disk.", remedy=_ROLL_BACK)
+
+
+def file_hashes(paths: Sequence[Path]) -> Iterator[str | None]:
+    """SHA-256 of files in their order, None of one that is not there; a few are read at a time, for hashing leaves the
+    interpreter to others."""
+    with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
+        try:
+            yield from pool.map(lambda path: file_sha256(path) if path.is_file() else None, paths)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def file_sha256(path: Path) -> str:
