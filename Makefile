@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help environment run test check format docs bench lock clean
+.PHONY: help environment compiled run test check format docs bench lock clean
 
 PATIENTS ?= 100000
 SEED ?= 1
@@ -30,6 +30,10 @@ help:
 # Make .venv from requirements.lock and install the project into it.
 environment:
 	@.ci/environment
+
+# Machine code for the matcher, where there is a C compiler: a third less processor time, the same answers.
+compiled: environment
+	@$(BIN)/ncrs compile
 
 # Everything on this machine: population, ingest, publish, API, Dagster, sign-in. Ctrl-C stops it. PATIENTS, SEED, PORT, INDEX=opensearch
 run: environment
@@ -58,6 +62,7 @@ docs: environment
 
 # The performance suite and match quality at their full size; writes docs/performance.md and docs/match-quality.md.
 bench: environment
+	@$(BIN)/ncrs compile || echo "The matcher is measured as plain Python." >&2
 	@$(BIN)/python -m tests.performance
 	@$(BIN)/python -m tests.performance.quality
 

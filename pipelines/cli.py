@@ -11,6 +11,7 @@ import typer
 from pipelines import (
     cli_audit,
     cli_bench,
+    cli_compile,
     cli_generations,
     cli_ingest,
     cli_quarantine,
@@ -26,7 +27,7 @@ from pipelines.cli_common import EXIT_MEANING, OneLineEnding, new_app
 _EXITS = "\n\n".join(f"{code.value}: {meaning}" for code, meaning in EXIT_MEANING.items())
 
 app = new_app(f"The replica of the national care records: from extract to answer.\n\nExit codes:\n\n{_EXITS}")
-for module in (cli_ingest, cli_generations, cli_replay, cli_status, cli_trace, cli_serve):
+for module in (cli_ingest, cli_generations, cli_replay, cli_status, cli_trace, cli_serve, cli_compile):
     module.register(app)
 app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_audit.app, name="audit")

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from schemas.errors import ConfigurationError, GenerationError
 from schemas.feeds import PDS_PATIENT
 from schemas.generation import CURRENT_NAME, GenerationManifest
+from search_api import compiled
 from search_api.cluster.addresses import check, on_cluster
 from search_api.generation_files import read_current, read_manifest
 from search_api.settings import Settings
@@ -72,10 +73,16 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def python(_settings: Settings) -> Iterator[Finding]:
-    """3.11 to 3.13 are tested."""
+    """3.11 to 3.13 are tested; the matcher is quicker compiled."""
     version = ".".join(map(str, sys.version_info[:3]))
     good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     yield Finding("python", "ok" if good else "fail", version, "" if good else "Use Python 3.11 to 3.13.")
+    form = (
+        "compiled"
+        if compiled.used()
+        else "plain Python; compiled by ncrs compile it asks a third less of the processor"
+    )
+    yield Finding("matcher", "ok", f"{form}.")
 
 
 def contradictions(settings: Settings) -> Iterator[Finding]:

@@ -82,8 +82,8 @@ def _renamed(item: Scored, rules: PdsRules) -> bool:
 def fuzzy_score(asked: Asked, item: Scored, rules: PdsRules) -> float:
     """PDS's score of a fuzzy match, 0 to 1: the weighted mean likeness of the fields asked for."""
     parts = list(_parts(asked, item, rules))
-    total = sum(weight for weight, _ in parts)
-    return round(sum(weight * likeness for weight, likeness in parts) / total, DECIMALS) if total else 0.0
+    total = sum([weight for weight, _ in parts], 0.0)
+    return round(sum([weight * likeness for weight, likeness in parts], 0.0) / total, DECIMALS) if total else 0.0
 
 
 def filter_score(plan: Plan) -> float:
@@ -98,8 +98,8 @@ def filter_score(plan: Plan) -> float:
         (weights["sex"] if plan.asked.sex else 0.0, 1.0),
         (weights["gp"] if plan.asked.gp else 0.0, 1.0),
     ]
-    total = sum(weight for weight, _ in parts)
-    return round(sum(weight * value for weight, value in parts) / total, DECIMALS)
+    total = sum([weight for weight, _ in parts], 0.0)
+    return round(sum([weight * value for weight, value in parts], 0.0) / total, DECIMALS)
 
 
 def _parts(asked: Asked, item: Scored, rules: PdsRules) -> Iterator[tuple[float, float]]:

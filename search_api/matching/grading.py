@@ -34,7 +34,7 @@ def posteriors(weights: Sequence[float]) -> list[float]:
     and of nobody. Together they never exceed one."""
     top = max((0.0, *weights))
     odds = [2.0 ** max(weight - top, -1000.0) for weight in weights]
-    whole = sum(odds) + 2.0**-top
+    whole = sum(odds, 0.0) + 2.0**-top
     return [each / whole for each in odds]
 
 
@@ -71,7 +71,7 @@ def _enough(item: Scored, rule: GradeRule, namesakes: Namesakes) -> bool:
     placed = [each for each in item.evidence if each.comparison in rule.corroborates]
     if any(each.level in rule.corroborates[each.comparison] for each in placed):
         return item.bits >= rule.certain_evidence
-    near = sum([each.weight for each in placed if each.weight > 0])
+    near = sum([each.weight for each in placed if each.weight > 0], 0.0)
     if item.bits - near < rule.certain_alone:
         return False
     return _rare_enough(item, item.weight - near, rule.odds_of(_place(placed)), namesakes)
@@ -94,7 +94,7 @@ def _crowd(item: Scored, others: int) -> float:
 
     Names are not drawn apart, so people who bear both can be counted and are never as rare as the product tells.
     """
-    names = sum([each.weight for each in item.evidence if each.comparison in ("family", "given")])
+    names = sum([each.weight for each in item.evidence if each.comparison in ("family", "given")], 0.0)
     prior = item.weight - item.bits
     return max(0.0, math.log2(others) + names + prior)
 

@@ -195,7 +195,7 @@ class Matcher:
         """Whether none of those found is likely meant, and there is a name to look for once more."""
         if not asked.family.joined and not asked.first:
             return False
-        return sum(posteriors([item.weight for item in scored])) < self.weights.grades.settled
+        return sum(posteriors([item.weight for item in scored]), 0.0) < self.weights.grades.settled
 
     def _second_look(self, case: _Case, found: CandidateSet, comparing: Comparing) -> dict[str, int]:
         """Compare who is found by more tolerant keys only; the counters of that."""

@@ -184,7 +184,8 @@ class Promise(dict[int, float]):
                 [
                     name.other if other else self._name(name, mark & own, mark & variants, 0)
                     for name, other, own, variants in names
-                ]
+                ],
+                0.0,
             )
             odds = self._distant_of[key] = 2.0 ** (shares.prior + shares.birth + _SEX_BITS + bits)
         return odds

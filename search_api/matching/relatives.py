@@ -47,7 +47,9 @@ class Kind:
     def excess(self, evidence: Sequence[Evidence], prior: float) -> float:
         """Bits beyond the bound; below zero where there are none."""
         return (
-            prior + sum([item.weight for item in evidence if item.comparison in self.counted]) + math.log2(self.people)
+            prior
+            + sum([item.weight for item in evidence if item.comparison in self.counted], 0.0)
+            + math.log2(self.people)
         )
 
 

@@ -41,12 +41,12 @@ class Scored(NamedTuple):
     @property
     def unbounded(self) -> float:
         """The weight, but for what relatives share by nature."""
-        return self.weight - sum([item.weight for item in self.evidence if item.comparison == RELATIVES])
+        return self.weight - sum([item.weight for item in self.evidence if item.comparison == RELATIVES], 0.0)
 
     @property
     def bits(self) -> float:
         """Evidence without the prior."""
-        return sum([item.weight for item in self.evidence])
+        return sum([item.weight for item in self.evidence], 0.0)
 
 
 # Half the time of calling the class.
@@ -151,10 +151,10 @@ class Sheet:
                 evidence += self._place_found(person.addresses_text)
             if self._more:
                 evidence = (*evidence, *self._rest(person))
-            weight = self._prior + sum([item.weight for item in evidence])
+            weight = self._prior + sum([item.weight for item in evidence], 0.0)
             if weight > least and (shared := self._relatives.found(evidence, self._prior)):
                 evidence += shared
-                weight = self._prior + sum([item.weight for item in evidence])
+                weight = self._prior + sum([item.weight for item in evidence], 0.0)
             found.append(_scored((person, evidence, weight)))
         return found
 
@@ -283,7 +283,7 @@ def _opens_with_several(given: str) -> bool:
 
 def _better(one: Found, other: Found) -> Found:
     """The pairing with more bits, the first of equals."""
-    return other if sum([item.weight for item in other]) > sum([item.weight for item in one]) else one
+    return other if sum([item.weight for item in other], 0.0) > sum([item.weight for item in one], 0.0) else one
 
 
 def _misspelt(level: str, held_steps: str, limit: int) -> str:

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from search_api import compiled
+
 ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "docs" / "figures.json"
 PAGE = ROOT / "docs" / "performance.md"
@@ -67,7 +69,8 @@ def hardware() -> str:
         names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}"
+    form = ", matcher compiled" if compiled.used() else ""
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}{form}"
 
 
 def commit() -> str:

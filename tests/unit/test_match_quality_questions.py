@@ -148,7 +148,7 @@ def test_every_mistake_changes_a_question_and_only_its_part(kind: str) -> None:
     parts = {"names": ("family", "given"), "birth": ("birth",), "sex": ("gender",), "postcode": ("postcode",)}[
         mixes.PART[kind]
     ]
-    blank: dict[str, Any] = dict.fromkeys(parts)
+    blank: dict[str, Any] = {part: getattr(Question(asked.mode), part) for part in parts}
     assert replace(changed, **blank) == replace(asked, **blank)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,7 @@ def test_a_matcher_takes_the_weights_of_each_generation(tmp_path: Path) -> None:
 def test_names_are_reckoned_by_the_rule_of_the_weights() -> None:
     rule = shipped().frequency
     counted = Frequencies(1_000_000, {"SMITH": 12_000}, {"JOHN": 30_000})
-    finer = Frequencies(1_000_000, {"SMITH": 12_000}, {"JOHN": 30_000}, rule=type(rule)(**{**vars(rule), "steps": 8}))
+    finer = Frequencies(1_000_000, {"SMITH": 12_000}, {"JOHN": 30_000}, rule=replace(rule, steps=8))
     assert finer.family_steps("SMITH") == pytest.approx(2 * counted.family_steps("SMITH"), abs=1)
     assert finer.given_steps("JOHN") == pytest.approx(2 * counted.given_steps("JOHN"), abs=1)
 
