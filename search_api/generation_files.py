@@ -119,7 +119,8 @@ def damaged_files(folder: Path, manifest: GenerationManifest, progress: Progress
     Files are read through, and what was read last stays in memory where not all fits: the index, of which a search
     needs many places, comes after the records, of which it needs few.
     """
-    states = sorted(manifest.files, key=lambda state: (state.path.startswith(_INDEX), -state.bytes))
+    index = index_files(manifest)
+    states = sorted(manifest.files, key=lambda state: (state in index, -state.bytes))
     total = sum(state.bytes for state in states)
     done = 0
     for state, found in zip(states, file_hashes([folder / state.path for state in states]), strict=True):
@@ -128,6 +129,11 @@ def damaged_files(folder: Path, manifest: GenerationManifest, progress: Progress
         done += state.bytes
         if progress is not None:
             progress(done, total)
+
+
+def index_files(manifest: GenerationManifest) -> list[FileState]:
+    """The files of its search index; none where that is in a cluster."""
+    return [state for state in manifest.files if state.path.startswith(_INDEX)]
 
 
 def check_hashes(folder: Path, manifest: GenerationManifest) -> None:

@@ -25,6 +25,7 @@ from types import TracebackType
 from schemas.errors import ClusterUnavailable, GenerationError, NcrsError, PassingFault
 from schemas.generation import CurrentGeneration, GenerationManifest
 from search_api import logging
+from search_api.holding import HeldIndex
 from search_api.index.provider import IndexEngine
 from search_api.opened import Generation
 from search_api.settings import Settings
@@ -76,6 +77,7 @@ class Generations:
     def __init__(self, settings: Settings, engine: IndexEngine, source: GenerationSource | None = None) -> None:
         self._source = source or generation_source(settings, engine)
         self._verify_at_start = settings.verify_at_start
+        self._index = HeldIndex(settings)
         self._lock = threading.Lock()
         self._switching = threading.Lock()
         self._held: _Held | None = None
@@ -138,6 +140,7 @@ class Generations:
             held, self._held = self._held, None
         if held is not None:
             self._retire(held)
+        self._index.close()
 
     def __enter__(self) -> Generations:
         self.start()
@@ -251,6 +254,7 @@ class Generations:
         logging.event("GEN001", generation=new.generation.manifest.generation)
         if old is not None:
             self._retire(old)
+        self._index.turn_to(new.generation.manifest)
 
     def _settle(self, error: NcrsError | None) -> None:
         if error is not None and not isinstance(error, PassingFault | GenerationError):

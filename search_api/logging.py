@@ -39,6 +39,7 @@ LOG_EVENTS: dict[str, str] = {
     "GEN004": "Generations cannot be reached just now; what is served is kept, and each look tries again.",
     "GEN005": "The generation served is no longer the one that was published, so nothing is answered from it.",
     "GEN006": "A lease in the cluster could not be written or taken back; it is tried again, or runs out.",
+    "GEN007": "The search index could not be held in memory; searches may wait for the disk.",
     "API050": "A trace job could not go on; error holds the reason.",
     "API031": "A person matched by the index is missing from the replica.",
 }

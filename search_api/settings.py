@@ -152,6 +152,9 @@ class Settings(BaseSettings):
         description="Whether the threads of a serving process share one processor core, each process one of its own"
         " while there are some left. False where a core is lent by quota, as to a container without cores of its own.",
     )
+    hold_index: bool = Field(
+        False, description="Whether the API locks an embedded index in memory; 10.9 GB for 63 million (ulimit -l)."
+    )
     queue_limit: int = Field(64, description="Requests that may wait for a thread; beyond it 503 with Retry-After.")
     drain_seconds: float = Field(
         2.0,
@@ -222,13 +225,10 @@ class Settings(BaseSettings):
         "B0011",
         description="Activity needed to see, release or drop a quarantined row (services.md 0.2: audit trails).",
     )
-    free_space_factor: float = Field(
-        1.5, description="Free disk wanted before a build, as a multiple of the last generation."
-    )
-
+    free_space_factor: float = Field(1.5, description="Free disk wanted before a build, in sizes of the last one.")
     serve_memory_gb: float = Field(1.0, description="Memory limit given to DuckDB for one served replica, GB.")
     verify_at_start: bool = Field(
-        True, description="Whether the API compares every file's SHA-256 with the manifest before it serves at start."
+        True, description="Whether the API compares every file with its hash before it serves."
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")

@@ -75,7 +75,7 @@ def figures(home: Path, stem: str, settings: Mapping[str, str] | None = None) ->
     """
     asked = _asked(home)
     # All the load is one caller's.
-    node = {"NCRS_HOME": str(home), "NCRS_RATE_LIMIT": "0", **(settings or {})}
+    node = {"NCRS_HOME": str(home), "NCRS_RATE_LIMIT": "0", "NCRS_HOLD_INDEX": "true", **(settings or {})}
     with _serving(node) as served:
         for name, paths in asked.items():
             yield from _alone(stem, name, served.warmed(paths))
