@@ -49,7 +49,7 @@ class Frequencies:
 
     def __reduce__(self) -> tuple[type[Frequencies], tuple[object, ...]]:
         """What was worked out from the counts stays here: it is large, and another process may not need it."""
-        return Frequencies, (self.population, self.family, self.given, self.crowded, self.read)
+        return Frequencies, (self.population, self.family, self.given, self.crowded, self.read, self.rule)
 
     @classmethod
     def build(cls, frames: Iterable[pl.DataFrame]) -> Frequencies:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -53,6 +53,10 @@ class FrequencyRule:
     given_floor: float
     steps: int
     slip_share: float
+
+    def __reduce__(self) -> tuple[type[FrequencyRule], tuple[float, ...]]:
+        """A build hands it to its processes. What is compiled can only be made anew there, as it was made here."""
+        return FrequencyRule, tuple([getattr(self, each.name) for each in fields(self)])
 
 
 class NeededOdds(NamedTuple):

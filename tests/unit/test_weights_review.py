@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -192,3 +193,11 @@ def test_the_commands(settings: Settings, tmp_path: Path, monkeypatch: pytest.Mo
     assert in_force(settings).version == "reviewed-1"
     after = runner.invoke(app, ["weights", "diff", str(path)])
     assert "No level moves" in after.stdout
+
+
+def test_processes_of_a_build_reckon_names_by_the_rule_of_the_weights_too() -> None:
+    counted = Frequencies(1_000_000, {"SMITH": 12_000}, {"JOHN": 30_000}, rule=replace(shipped().frequency, steps=8))
+    sent = pickle.loads(pickle.dumps(counted))
+    assert sent.rule == counted.rule
+    assert sent.family_steps("SMITH") == counted.family_steps("SMITH")
+    assert sent.family_steps("SMITH") > replace(counted, rule=None).family_steps("SMITH")
