@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import ConfigurationError
+from search_api import matching
 from search_api.index.frequencies import Frequencies
 from search_api.matching import comparisons as compare
 from search_api.matching.explain import previous_fields, waterfall
@@ -182,7 +183,7 @@ def test_weights_are_those_of_the_file() -> None:
 
 
 def test_a_broken_weights_file_is_refused(tmp_path: Path) -> None:
-    source = Path(compare.__file__).with_name("weights.json")
+    source = Path(str(matching.__file__)).with_name("weights.json")
     raw = json.loads(source.read_text())
     raw["comparisons"]["sex"][0]["u"] = 0
     (tmp_path / "weights.json").write_text(json.dumps(raw))
@@ -195,7 +196,7 @@ def test_a_broken_weights_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_broken_rules_file_is_refused(tmp_path: Path) -> None:
-    source = Path(compare.__file__).with_name("pds_rules.json")
+    source = Path(str(matching.__file__)).with_name("pds_rules.json")
     raw = json.loads(source.read_text())
     raw["given_position"]["value"] = "last"
     (tmp_path / "rules.json").write_text(json.dumps(raw))
@@ -438,7 +439,7 @@ def test_what_relatives_have_in_common_is_not_enough(change: dict[str, tuple[str
 
 def test_a_file_of_an_earlier_release_grades_as_it_did() -> None:
     """A generation pins its weights, and may be rolled back to."""
-    raw = json.loads(Path(compare.__file__).with_name("weights.json").read_text())
+    raw = json.loads(Path(str(matching.__file__)).with_name("weights.json").read_text())
     del raw["grades"]["certain_alone_odds_bits"]
     raw["grades"]["certain_evidence_alone_bits"] = 34.0
     rule = Weights.parse(json.dumps(raw)).grades
