@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,14 @@ ROWS = [
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    shutil.copytree(cast_home().home, folder, ignore=shutil.ignore_patterns("dagster", "audit.db*", "trace"))
+    source, folder = cast_home().home, tmp_path / "home"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("dagster", "audit.db*", "control.db*", "trace"))
+    # Whoever closes the database last takes files away beside it: it is copied by itself, whole.
+    with (
+        closing(sqlite3.connect(source / "control.db")) as one,
+        closing(sqlite3.connect(folder / "control.db")) as other,
+    ):
+        one.backup(other)
     return folder
 
 
