@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if compiled.place().is_dir():
         shutil.copytree(compiled.FOLDER, folder)
         return folder
+    if not (shutil.which("cc") and Path(sysconfig.get_path("include"), "Python.h").exists()):
+        pytest.skip("This machine has no C compiler, or not Python's headers.")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "FOLDER", folder)
         compiled.place.cache_clear()
