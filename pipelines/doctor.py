@@ -77,11 +77,7 @@ def python(_settings: Settings) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     yield Finding("python", "ok" if good else "fail", version, "" if good else "Use Python 3.11 to 3.13.")
-    form = (
-        "compiled"
-        if compiled.used()
-        else "plain Python; compiled by ncrs compile it asks a third less of the processor"
-    )
+    form = "compiled" if compiled.used() else "plain Python; ncrs compile saves a third of its processor time"
     yield Finding("matcher", "ok", f"{form}.")
 
 

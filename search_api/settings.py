@@ -225,10 +225,10 @@ class Settings(BaseSettings):
         "B0011",
         description="Activity needed to see, release or drop a quarantined row (services.md 0.2: audit trails).",
     )
-    free_space_factor: float = Field(1.5, description="Free disk wanted before a build, in sizes of the last one.")
+    free_space_factor: float = Field(1.5, description="Free disk wanted before a build, times the last generation.")
     serve_memory_gb: float = Field(1.0, description="Memory limit given to DuckDB for one served replica, GB.")
     verify_at_start: bool = Field(
-        True, description="Whether the API compares every file with its hash before it serves."
+        True, description="Whether the API compares every file's SHA-256 with the manifest before it serves at start."
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
