@@ -61,6 +61,10 @@ class Sounds:
     given: dict[str, int] = field(default_factory=dict)
     initial: dict[str, int] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[type[Sounds], tuple[dict[str, int], ...]]:
+        """A build hands it to its processes; see ``FrequencyRule`` (``weights.py``)."""
+        return Sounds, (self.family, self.given, self.initial)
+
 
 class Worths(dict[str, int]):
     """Rarities by part of a key, reckoned once; twice as fast to read as a cache that keeps an order."""

@@ -210,3 +210,10 @@ def test_frequencies_travel_without_what_was_worked_out_from_them() -> None:
     sent = pickle.dumps(asked)
     assert len(sent) < 1000
     assert pickle.loads(sent) == asked
+
+
+def test_frequencies_travel_with_the_sounds_that_were_read_with_them() -> None:
+    """A compiled class, too, which has to say itself how it is made anew."""
+    read = Sounds({"SM0": 3}, {"JN": 2}, {"J": 2})
+    sent = pickle.loads(pickle.dumps(Frequencies(3, {"SMITH": 3}, {"JOHN": 2}, read=read)))
+    assert sent.read == read
