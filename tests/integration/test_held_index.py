@@ -5,6 +5,7 @@ Belongs here: what the kernel says is locked. Does not belong here: serving and 
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import subprocess
@@ -12,11 +13,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from schemas.generation import GenerationManifest
 from search_api.generation_files import index_files
 from search_api.generations import Generations
+from search_api.holding import Held
 from tests.lib.house import ROOT
 from tests.lib.validated import NUMBERS, Home, patient
 
@@ -71,6 +74,24 @@ def test_the_index_that_is_served_is_locked_and_no_other(tmp_path: Path) -> None
             assert old.index.count() == second.index.documents
             assert locked() - before == whole_pages(second)
     assert locked() == before
+
+
+def known(at: int) -> int:
+    """Bytes of the mapping at an address whose pages the kernel has given this process."""
+    found = re.search(rf"^{at:x}-.*?^Rss:\s+(\d+) kB", Path("/proc/self/smaps").read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    return int(found[1]) * 1024
+
+
+def test_who_mapped_a_file_before_finds_all_its_pages_there(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(5_000_000))
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as searched:
+        at = int(np.frombuffer(searched, np.uint8).ctypes.data)
+        assert known(at) == 0
+        held = Held([file])
+        assert known(at) == -(-len(searched) // PAGE) * PAGE
+        held.close()
 
 
 def test_nothing_is_locked_unless_it_is_wished(tmp_path: Path) -> None:
