@@ -30,6 +30,7 @@ LOG_EVENTS: dict[str, str] = {
     "API021": "No generation could be opened, so nothing was answered.",
     "API022": "The search cluster gave no whole answer, so nothing was answered; error holds the reason.",
     "API023": "Something that passes kept a request from being answered.",
+    "API024": "The audit log's journal could not be moved to its tables; its next commits do it, and answers wait.",
     "API040": "The gate refused a request; error holds the reason.",
     "API041": "The issuer's key set could not be used; the keys held stay in use.",
     "API030": "A part of a patient's summary failed; the others were answered.",

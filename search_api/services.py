@@ -45,6 +45,7 @@ class Services:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "worker", Worker(self.settings, self.metrics))
+        self.audit.coming = self.worker.pending
         object.__setattr__(self, "draining", Draining(self.settings.drain_seconds))
         object.__setattr__(self, "watch", _watch(self.settings))
 

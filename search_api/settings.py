@@ -144,8 +144,8 @@ class Settings(BaseSettings):
     worker_threads: int | None = Field(
         None,
         ge=1,
-        description="Threads that search and read; more requests wait, then are shed. Default 2, or 32 with OpenSearch,"
-        " where they mostly wait for the cluster; NCRS_OPENSEARCH_POOL should not be less.",
+        description="Threads that search and read; more requests wait, then are shed. Default 2, 1 where the index is held"
+        " in memory, 32 with OpenSearch, where they wait for the cluster; NCRS_OPENSEARCH_POOL should not be less.",
     )
     one_core: bool = Field(
         True,
@@ -281,7 +281,7 @@ class Settings(BaseSettings):
     @property
     def read_threads(self) -> int:
         """Threads that search and read."""
-        return self.worker_threads or (2 if self.index == "embedded" else 32)
+        return self.worker_threads or (32 if self.index != "embedded" else 1 if self.hold_index else 2)
 
     @property
     def control_url(self) -> str:

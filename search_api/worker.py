@@ -72,6 +72,10 @@ class Worker:
             raise service_unavailable(RETRY_AFTER)
         self._queue.put((work, time.monotonic() + self.budget, keep, fail))
 
+    def pending(self) -> int:
+        """How many works run or wait."""
+        return self._waiting
+
     def overdue(self) -> SpineError:
         """What is said when time has run out; counted and logged."""
         self._metrics.overdue.inc()

@@ -5,7 +5,8 @@ stored (``audit_store.py``). Sources: promises.md R5 and X6, architecture 4.7.
 
 ``record`` returns when the event's transaction is committed with fsync; ``offer`` is the same for threads,
 which are called back instead. Events that arrive while one commit runs go into the next, so that the cost of
-an fsync is shared under load. When the store fails, everyone waiting gets AuditUnavailable (503): the answer
+an fsync is shared under load; and as a commit takes less time than a search, the log waits a moment for those who are
+about to come. When the store fails, everyone waiting gets AuditUnavailable (503): the answer
 is not sent. The next batch tries again with a new connection, so the log recovers when the disk does.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from search_api import logging
+from search_api.access.audit_checkpoint import Checkpoints
 from search_api.access.audit_store import Appender, audit_engine, event_content
 from search_api.access.context import AccessEvent
 from search_api.errors import DOWNSTREAM, SERVICE_UNAVAILABLE, SpineError
@@ -32,6 +34,8 @@ from search_api.settings import Settings
 
 RETRY_AFTER_S = 5
 _POLL_S = 0.005
+# A commit costs as much as its events and a tenth of a search: so many share one, if they come within that time.
+ENOUGH, GATHER_S = 4, 0.003
 
 
 class AuditUnavailable(SpineError):
@@ -51,7 +55,10 @@ class _Waiting:
 
 
 class AuditLog:
-    """Append-only log of access events. One per process; several processes may share the database."""
+    """Append-only log of access events. One per process; several processes may share the database.
+
+    ``coming`` says how many answers are being made, so that events may come of them.
+    """
 
     def __init__(self, settings: Settings, url: str | None = None) -> None:
         """Opens the database (``url``, default ``settings.audit_url``). Raises ConfigurationError."""
@@ -60,7 +67,10 @@ class AuditLog:
         self._batch = settings.audit_batch
         self.timeout = settings.audit_timeout
         self._appender = Appender(self.engine)
+        self._checkpoints = Checkpoints(self.engine)
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()  # None: no more come
+        self._enough = threading.Event()
+        self.coming: Callable[[], int] = int
         self._taking = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -107,6 +117,9 @@ class AuditLog:
             if self._queue.qsize() >= self._limit:
                 return False
             self._queue.put(waiting)
+            # Set before or after the writer takes the event: at worst the next ones are not waited for.
+            if not self.coming() or self._queue.qsize() >= ENOUGH - 1:
+                self._enough.set()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._write_all, name="audit-writer", daemon=True)
                 self._thread.start()
@@ -117,9 +130,11 @@ class AuditLog:
         with self._taking:
             self._closed = True
             self._queue.put(None)
+            self._enough.set()
             thread = self._thread
         if thread is not None:
             thread.join(self.timeout)
+        self._checkpoints.close()
         self._appender.close()
         self.engine.dispose()
 
@@ -134,6 +149,9 @@ class AuditLog:
         batch: list[_Waiting] = []
         try:
             found = self._queue.get()
+            if self.coming():
+                self._enough.wait(GATHER_S)
+            self._enough.clear()
             while found is not None:
                 batch.append(found)
                 if len(batch) == self._batch:
@@ -145,6 +163,8 @@ class AuditLog:
 
     def _write(self, batch: list[_Waiting]) -> None:
         failure = self._append(batch) if batch else None
+        if failure is None:
+            self._checkpoints.written()
         for waiting in batch:
             if failure is None:
                 waiting.durable(None)

@@ -36,6 +36,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from search_api.access.audit_checkpoint import MOST_PAGES
 from search_api.access.context import AccessEvent
 from search_api.ops.database import create_tables, open_engine, write_connection
 
@@ -179,7 +180,7 @@ class Appender:
         Raises SQLAlchemyError; nothing is appended then.
         """
         try:
-            connection = self._connection = self._connection or self._engine.raw_connection()
+            connection = self._connection = self._connection or self._opened()
             with closing(connection.cursor()) as cursor:
                 head = self._appended(cursor, contents)
                 connection.commit()
@@ -190,6 +191,13 @@ class Appender:
             # The driver's text may hold values of the event; only its kind goes on.
             raise SQLAlchemyError(f"The audit database refused an event ({type(error).__name__}).") from None
         return head
+
+    def _opened(self) -> PoolProxiedConnection:
+        connection = self._engine.raw_connection()
+        with closing(connection.cursor()) as cursor:
+            for statement in self._statements.opened:
+                cursor.execute(statement)
+        return connection
 
     def _undo(self) -> None:
         """A connection that cannot even do that is let go of: its transaction ends with it."""
@@ -228,6 +236,7 @@ class _Statements:
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         self.fault: type[Exception] = dialect.loaded_dbapi.Error
         head = f"SELECT sequence, hash FROM {HEAD.name}"  # noqa: S608 - names of ours
+        self.opened = (f"PRAGMA wal_autocheckpoint={MOST_PAGES}",) if sqlite else ()
         # The write lock from the start, as the engine's own transactions have it (``ops/database.py``).
         self.begin = ("BEGIN IMMEDIATE", head) if sqlite else (f"{head} FOR UPDATE",)
         self.event = _insert(EVENTS, mark)

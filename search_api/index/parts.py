@@ -11,6 +11,7 @@ delta that would leave many small parts puts them together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +47,10 @@ class Found(NamedTuple):
     number: int
     letters: int
     address: int
+
+
+# Half the time of calling the class.
+_found = partial(tuple.__new__, Found)
 
 
 class Entry(NamedTuple):
@@ -105,7 +110,7 @@ class Part:
         ordinals, first = at.tolist(), self._first_address
         columns = self.people.numbers[at].tolist(), self.people.letters[at].tolist()
         return [
-            Found(worths[ordinal], number, letters, first + ordinal)
+            _found((worths[ordinal], number, letters, first + ordinal))
             for ordinal, number, letters in zip(ordinals, *columns, strict=True)
         ]
 
