@@ -21,6 +21,7 @@ import fhirkit
 import pytest
 from sqlalchemy import event as engine_event
 
+from search_api.access import audit
 from search_api.access.audit import AuditLog, AuditUnavailable
 from search_api.access.audit_export import export
 from search_api.access.audit_report import accesses_to, events, head, verify
@@ -114,6 +115,64 @@ def test_many_events_share_a_commit_and_none_is_lost(tmp_path: Path) -> None:
     assert report.whole
     assert seen == {request_id(number) for number in range(1, 301)}
     assert 0 < len(commits) < 150, "events that wait together are committed together"
+
+
+def batches(log: AuditLog) -> list[int]:
+    """How many events each commit has, from now on."""
+    sizes: list[int] = []
+    append = log._appender.append
+
+    def counted(contents: Any) -> ChainHead:
+        sizes.append(len(contents))
+        return append(contents)
+
+    log._appender.append = counted  # type: ignore[method-assign]
+    return sizes
+
+
+def offer_slowly(log: AuditLog, count: int, seconds: float) -> None:
+    """As reading threads do it: one event, then some work, then the next."""
+    durable = threading.Semaphore(0)
+    for number in range(1, count + 1):
+        assert log.offer(an_event(number, A), lambda _: durable.release(), lambda _: durable.release())
+        time.sleep(seconds)
+    for _ in range(count):
+        assert durable.acquire(timeout=5)
+
+
+def test_an_event_waits_for_those_who_are_about_to_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Till there are enough, however quick a commit is."""
+    monkeypatch.setattr(audit, "GATHER_S", 5.0)
+    with closed_after(a_log(tmp_path)) as log:
+        sizes = batches(log)
+        log.coming = lambda: 1
+        offer_slowly(log, 2 * audit.ENOUGH, 0.02)
+        assert sizes == [audit.ENOUGH] * 2
+
+
+def test_an_event_waits_for_nobody_where_nobody_is_about_to_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "GATHER_S", 60.0)
+    with closed_after(a_log(tmp_path)) as log:
+        sizes = batches(log)
+        offer_slowly(log, 2, 0.1)
+        assert sizes == [1, 1]
+        left = [1, 0]  # the second is the last that was to come
+        log.coming = lambda: left[0]
+        durable = threading.Event()
+        log.offer(an_event(3, A), lambda _: None, lambda _: None)
+        left.pop(0)
+        log.offer(an_event(4, A), lambda _: durable.set(), lambda _: None)
+        assert durable.wait(5)
+
+
+def test_an_event_waits_a_moment_only(tmp_path: Path) -> None:
+    """Whoever was about to come may take long, or never come."""
+    with closed_after(a_log(tmp_path)) as log:
+        log.coming = lambda: 1
+        log.record_now(an_event(1, A))
+        assert verify(log.engine).events == 1
 
 
 def test_full_queue_makes_callers_wait(tmp_path: Path) -> None:
