@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -37,9 +36,6 @@ from schemas.generation import (
 )
 from search_api import generation_files as files
 from search_api.durable import sync_folder
-
-# Files hashed at a time: two processors can.
-_HASHING = 2
 
 
 @contextmanager
@@ -169,16 +165,20 @@ def _file_states(folder: Path, base: tuple[Path, dict[str, FileState]]) -> list[
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.relative_to(folder).as_posix() != GENERATION_MANIFEST_NAME and path.suffix != ".lock"
     ]
-    with ThreadPoolExecutor(_HASHING) as workers:
-        return list(workers.map(lambda path: _file_state(folder, path, base), paths))
+    held = [_held(path.relative_to(folder).as_posix(), path, base) for path in paths]
+    hashes = files.file_hashes([path for path, state in zip(paths, held, strict=True) if state is None])
+    return [state or _file_state(folder, path, next(hashes)) for path, state in zip(paths, held, strict=True)]
 
 
-def _file_state(folder: Path, path: Path, base: tuple[Path, dict[str, FileState]]) -> FileState:
-    name = path.relative_to(folder).as_posix()
+def _held(name: str, path: Path, base: tuple[Path, dict[str, FileState]]) -> FileState | None:
     held = base[1].get(name)
-    if held is not None and (base[0] / name).exists() and path.samefile(base[0] / name):
-        return held
-    return FileState(path=name, bytes=path.stat().st_size, sha256=files.file_sha256(path))
+    return held if held is not None and (base[0] / name).exists() and path.samefile(base[0] / name) else None
+
+
+def _file_state(folder: Path, path: Path, found: str | None) -> FileState:
+    if found is None:
+        raise GenerationError(f"The file {path.name} of a new generation went away.", remedy="Build again.")
+    return FileState(path=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, sha256=found)
 
 
 def _touch(path: Path) -> None:
