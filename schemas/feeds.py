@@ -21,7 +21,8 @@ ExtractKind = Literal["full", "delta"]
 
 @dataclass(frozen=True)
 class Feed:
-    """One national feed. ``version_field`` orders records of one key; None means recorded_at."""
+    """One national feed. ``version_field`` orders records of one key; None means recorded_at. ``withdraws``: the field
+    and its value by which a record of a delta says that its number stands for nobody any more."""
 
     name: str
     title: str
@@ -37,6 +38,7 @@ class Feed:
     hard_limit: timedelta
     shrink_limit: float
     order: int
+    withdraws: tuple[str, str] | None = None
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -93,6 +95,7 @@ PDS_PATIENT = Feed(
     hard_limit=timedelta(days=7),
     shrink_limit=0.02,
     order=2,
+    withdraws=("security", "REDACTED"),
 )
 
 PDS_NUMBER_CHANGE = Feed(
@@ -110,6 +113,7 @@ PDS_NUMBER_CHANGE = Feed(
     hard_limit=timedelta(days=7),
     shrink_limit=1.0,
     order=1,
+    withdraws=("change_type", "invalidated"),
 )
 
 SCR_SUMMARY = Feed(

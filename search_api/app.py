@@ -94,7 +94,8 @@ def _life(
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.gather(services.gate.warm(), asyncio.to_thread(services.generations.start))
+        begun = (services.withdrawn.start, services.generations.start)
+        await asyncio.gather(services.gate.warm(), *(asyncio.to_thread(start) for start in begun))
         app.state.trace.start()
         services.draining.watch()
         if ready is not None:

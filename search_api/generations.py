@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -71,13 +71,15 @@ class Generations:
     """Opens the current generation and follows the marker.
 
     ``start`` (or the first ``pin``) opens what is current and starts a thread that looks at the
-    marker every half second. ``close`` stops it. Both may be called from any thread.
+    marker every half second. ``close`` stops it. Both may be called from any thread. ``shown`` makes of a generation what
+    requests see of it.
     """
 
     def __init__(self, settings: Settings, engine: IndexEngine, source: GenerationSource | None = None) -> None:
         self._source = source or generation_source(settings, engine)
         self._verify_at_start = settings.verify_at_start
         self._index = HeldIndex(settings)
+        self.shown: Callable[[Generation], Generation] = lambda generation: generation
         self._lock = threading.Lock()
         self._switching = threading.Lock()
         self._held: _Held | None = None
@@ -114,7 +116,7 @@ class Generations:
             self.start()
         held = self._take()
         try:
-            yield held.generation
+            yield self.shown(held.generation)
         finally:
             self._give_back(held)
 

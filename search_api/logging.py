@@ -41,6 +41,7 @@ LOG_EVENTS: dict[str, str] = {
     "GEN005": "The generation served is no longer the one that was published, so nothing is answered from it.",
     "GEN006": "A lease in the cluster could not be written or taken back; it is tried again, or runs out.",
     "GEN007": "The search index could not be held in memory; searches may wait for the disk.",
+    "GEN008": "Withdrawn numbers cannot be asked for just now; those known before stay hidden.",
     "API050": "A trace job could not go on; error holds the reason.",
     "API031": "A person matched by the index is missing from the replica.",
 }

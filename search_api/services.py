@@ -19,6 +19,7 @@ from search_api.matching.matcher import Matcher
 from search_api.ops.ledger import Ledger
 from search_api.ops.metrics import Metrics
 from search_api.settings import Settings
+from search_api.withdrawn import Withdrawn
 from search_api.worker import Worker
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of a running API. ``metrics``, ``worker``, ``draining`` and ``watch`` are made with it; ``close`` ends them all.
+    """The parts of a running API. ``metrics``, ``worker``, ``draining``, ``withdrawn`` and ``watch`` are made with it; ``close`` ends them all.
 
     ``watch`` looks at the search cluster; None for an embedded index.
     """
@@ -41,18 +42,22 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     worker: Worker = field(init=False)
     draining: Draining = field(init=False)
+    withdrawn: Withdrawn = field(init=False)
     watch: Watch | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "worker", Worker(self.settings, self.metrics))
         self.audit.coming = self.worker.pending
         object.__setattr__(self, "draining", Draining(self.settings.drain_seconds))
+        object.__setattr__(self, "withdrawn", Withdrawn(self.ledger.engine))
+        self.generations.shown = self.withdrawn.over
         object.__setattr__(self, "watch", _watch(self.settings))
 
     def close(self) -> None:
         """Running work and waiting audit events end first."""
         self.worker.close()
         self.audit.close()
+        self.withdrawn.close()
         self.generations.close()
         if self.watch is not None:
             from search_api.cluster.shared import let_go

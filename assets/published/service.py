@@ -26,9 +26,10 @@ from assets.replica.build import Site, apply_feed, begin, settle_replica
 from assets.replica.plan import BuildPlan, Versions
 from assets.replica.workspace import Workspace, build_lock, workspace
 from assets.stores import Stores
-from schemas.errors import NcrsError, PassingFault
+from schemas.errors import GenerationError, NcrsError, PassingFault
 from schemas.feeds import FEEDS
 from schemas.generation import GENERATION_SCHEMA_VERSION, GenerationManifest
+from search_api import generation_files as files
 from search_api.cluster.addresses import check
 from search_api.index.engines import index_engine
 from search_api.index.provider import IndexEngine
@@ -166,6 +167,9 @@ def _clear_away(made: Builder, place: Workspace) -> tuple[str, ...]:
     """Remove the place of the build, and generations beyond those to keep."""
     remove_folder(place.folder)
     removed = retire(made.stores, made.site.settings.retention, made.cluster)
+    with suppress(GenerationError):  # of one that cannot be read nobody knows what it was made with
+        kept = [files.read_manifest(folder).feeds for folder in files.folders(made.stores.generations)]
+        made.site.ledger.withdrawals.forget(kept)
     for name in removed:
         made.events.record("deleted", name, actor=made.actor, reason=f"{made.site.settings.retention} are kept")
     return tuple(removed)

@@ -30,11 +30,13 @@ from assets.stores import Stores
 from assets.validated.expectations import run_suite
 from assets.validated.landed import Extract, read_row
 from assets.validated.quarantined import read_quarantine
+from assets.validated.withdrawing import withdrawn_by
 from quality.catalogue import DUPLICATE_RULE, rule_of
 from quality.judge import control_total, judge
 from quality.manifest import read_manifest
 from schemas.errors import Refused
 from schemas.extract import MANIFEST_NAME
+from schemas.feeds import FEEDS
 from schemas.identifiers import mask_nhs_number
 from search_api.ops.ledger import RELEASED_SUFFIX, Action, ExtractEntry, Ledger, QuarantineDecision
 from search_api.settings import Settings
@@ -167,7 +169,8 @@ def _commit(desk: Desk, ref: RowRef, row: pl.DataFrame, why: tuple[Actor, str]) 
     entry = _released_entry(desk, ref, row, (source, sequence))
     decision = _decision(ref, actor, ("release", reason))
     decision.released_sequence = sequence
-    return desk.ledger.commit_release(entry, decision)
+    withdrawn = withdrawn_by(FEEDS[ref.feed], entry.kind, row.lazy())
+    return desk.ledger.commit_release(entry, decision, withdrawn)
 
 
 def _released_entry(desk: Desk, ref: RowRef, row: pl.DataFrame, place: tuple[str, int]) -> ExtractEntry:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import orjson
+import polars as pl
 
 from assets.files import feed_lock, remove_folder
 from assets.landing.acknowledge import acknowledge
@@ -20,6 +21,7 @@ from assets.stores import Stores
 from assets.validated.expectations import run_suite
 from assets.validated.extract import REPORT_NAME, judge_extract
 from assets.validated.landed import Auditor, Extract
+from assets.validated.withdrawing import withdrawn_by
 from quality.chain import Position, check_chain, check_shrink
 from quality.manifest import read_manifest
 from quality.reasons import FILE_RULES, outcome_of
@@ -67,7 +69,7 @@ def _settle(stores: Stores, ledger: Ledger, settings: Settings, entry: ExtractEn
         for stage in ("landing", "validated", "quarantine"):
             remove_folder(stores.stage(stage, entry.feed, entry.source, entry.sequence))
     else:
-        settled = ledger.record(_accept(entry, report.tally))
+        settled = ledger.record(_accept(entry, report.tally), _withdrawn(stores, entry))
     acknowledge(stores, settled)
     return settled
 
@@ -77,6 +79,12 @@ def _accept(entry: ExtractEntry, tally: Tally) -> ExtractEntry:
     entry.accepted, entry.quarantined, entry.warnings = tally.accepted, tally.quarantined, tally.warnings
     entry.text = f"{tally.accepted} records loaded, {tally.quarantined} rejected, {tally.warnings} warnings."
     return entry
+
+
+def _withdrawn(stores: Stores, entry: ExtractEntry) -> frozenset[int]:
+    folder = stores.stage("validated", entry.feed, entry.source, entry.sequence)
+    parts = sorted(folder.glob("part-*.parquet"))
+    return withdrawn_by(FEEDS[entry.feed], entry.kind, pl.scan_parquet(parts)) if parts else frozenset()
 
 
 def _check_order(ledger: Ledger, entry: ExtractEntry, manifest: ExtractManifest) -> None:

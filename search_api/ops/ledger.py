@@ -24,9 +24,11 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import BigInteger, Engine, Index, UniqueConstraint, text
-from sqlmodel import Field, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
+from search_api.ops import withdrawals
 from search_api.ops.database import UtcDateTime, create_tables, reading, writing
+from search_api.ops.withdrawals import Withdrawal, Withdrawals, WithdrawnNumber
 
 RELEASED_SUFFIX = ".released"
 COMMITTED = ("accepted", "partial")
@@ -132,7 +134,7 @@ class QuarantineDecision(SQLModel, table=True):
     released_sequence: int | None = Field(default=None, sa_type=BigInteger)
 
 
-_TABLES = (ExtractEntry, ExtractApproval, QuarantineDecision)
+_TABLES = (ExtractEntry, ExtractApproval, QuarantineDecision, WithdrawnNumber)
 
 
 class Ledger:
@@ -141,6 +143,11 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         create_tables(engine, [SQLModel.metadata.tables[str(table.__tablename__)] for table in _TABLES])
+
+    @property
+    def withdrawals(self) -> Withdrawals:
+        """The numbers that extracts withdraw."""
+        return Withdrawals(self.engine)
 
     def entries(self, feed: str) -> list[ExtractEntry]:
         """Every attempt of a feed, by source, sequence and time of arrival."""
@@ -200,9 +207,11 @@ class Ledger:
         matching = (entry for entry in self._attempts(feed, source, sequence) if entry.fingerprint == fingerprint)
         return next(matching, None)
 
-    def record(self, entry: ExtractEntry) -> ExtractEntry:
-        """Write an attempt, replacing what was known of the same (feed, source, sequence, fingerprint)."""
+    def record(self, entry: ExtractEntry, withdrawn: frozenset[int] = frozenset()) -> ExtractEntry:
+        """Write an attempt, replacing what was known of the same (feed, source, sequence, fingerprint), and the numbers that
+        it withdraws: both or neither."""
         with writing(self.engine) as session:
+            _withdraw(session, entry, withdrawn)
             known = session.exec(
                 select(ExtractEntry).where(
                     ExtractEntry.feed == entry.feed,
@@ -236,9 +245,12 @@ class Ledger:
         with writing(self.engine) as session:
             return session.merge(decision)
 
-    def commit_release(self, entry: ExtractEntry, decision: QuarantineDecision) -> ExtractEntry:
-        """Commit released rows and the decision that released them, both or neither."""
+    def commit_release(
+        self, entry: ExtractEntry, decision: QuarantineDecision, withdrawn: frozenset[int] = frozenset()
+    ) -> ExtractEntry:
+        """Commit released rows, the decision that released them and the numbers they withdraw: all or nothing."""
         with writing(self.engine) as session:
+            _withdraw(session, entry, withdrawn)
             session.merge(decision)
             return session.merge(entry)
 
@@ -263,3 +275,8 @@ class Ledger:
             query = query.where(ExtractEntry.kind == kind)
         with reading(self.engine) as session:
             return session.exec(query.order_by(col(ExtractEntry.sequence).desc()).limit(1)).first()
+
+
+def _withdraw(session: Session, entry: ExtractEntry, numbers: frozenset[int]) -> None:
+    if numbers:
+        withdrawals.add(session, Withdrawal(entry.feed, entry.source, entry.sequence, numbers))

@@ -31,6 +31,7 @@ from search_api.trace.outcomes import Outcome
 from search_api.trace.rows import Refusal, Row, read
 from search_api.trace.rules import TraceRules
 from search_api.trace.work import Seen, Work
+from search_api.withdrawn import withdrawn_now
 
 CHUNKS_A_COLLECTION = 20
 
@@ -158,11 +159,11 @@ def _answer_all(job: Job, connection: Connection, generation: Generation) -> Non
 
 @contextmanager
 def pinned(settings: Settings, name: str) -> Iterator[Generation]:
-    """A generation by name, leased and open until the block ends."""
+    """A generation by name, leased and open until the block ends; without the people withdrawn since it was made."""
     source = generation_source(settings, index_engine(settings))
     lease = source.lease(name)
     try:
         with closing(source.open(name, None, verify=False)) as generation:
-            yield generation
+            yield withdrawn_now(settings).over(generation)
     finally:
         lease.release()
