@@ -16,6 +16,7 @@ import polars as pl
 
 from quality.glance import Glance
 from quality.rule import Context, Rule
+from quality.rules.json_text import with_verdicts
 
 # Distinct values are counted where some of the first so many repeat, and used where they are a fourth of all at most.
 _LOOK = 16_000
@@ -29,8 +30,9 @@ def marks_of(frame: pl.DataFrame, rules: Sequence[Rule], context: Context) -> pl
     repeating: dict[str, list[pl.Expr]] = {}
     # A test without a column has one value for all rows; beside their numbers it has one for each.
     tests = [pl.int_range(pl.len()).alias("row")]
-    for rule in rules:
-        test = rule.test(context, glance).fill_null(value=False).alias(rule.name)
+    named = [rule.test(context, glance).fill_null(value=False).alias(rule.name) for rule in rules]
+    frame = with_verdicts(frame, named)
+    for test in named:
         column = _only_column(test)
         if column is not None and _repeats(frame[column]):
             repeating.setdefault(column, []).append(test)

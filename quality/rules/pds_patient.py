@@ -112,7 +112,7 @@ def death_status_unknown(_context: Context) -> pl.Expr:
 @_rule("REC_INVALID_VALUE", "source_json", "schemas/fields.py", releasable=False)
 def source_not_json(_context: Context) -> pl.Expr:
     """The resource as sent is not a JSON object."""
-    return not_json(pl.col("source_json"))
+    return not_json("source_json")
 
 
 @_rule("REC_INVALID_VALUE", "source_json", "schemas/fields.py", releasable=False)
@@ -126,7 +126,7 @@ def source_of_another(_context: Context) -> pl.Expr:
 @_rule("REC_INVALID_VALUE", "related_persons", "schemas/fields.py", releasable=False)
 def related_not_json(_context: Context) -> pl.Expr:
     """A related person is not a JSON object."""
-    return any_not_json(pl.col("related_persons"))
+    return any_not_json("related_persons")
 
 
 @_rule("REC_NOT_VERIFIED", "verification", "services.md 19.4")

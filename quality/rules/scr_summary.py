@@ -40,7 +40,7 @@ def summary_id_shape(_context: Context) -> pl.Expr:
 @_rule("REC_INVALID_VALUE", "bundle_json", "schemas/fields.py", releasable=False)
 def bundle_not_json(_context: Context) -> pl.Expr:
     """The document is missing or not a JSON object."""
-    return live() & not_json(pl.col("bundle_json")).fill_null(value=True)
+    return live() & not_json("bundle_json").fill_null(value=True)
 
 
 @_rule("REC_INVALID_VALUE", "created", "services.md 19.4")

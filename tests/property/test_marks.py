@@ -14,6 +14,7 @@ from quality.catalogue import rules_of
 from quality.glance import Glance
 from quality.marks import marks_of
 from quality.rule import Context
+from quality.rules.json_text import with_verdicts
 from schemas.feeds import FEEDS
 from schemas.types import Kind, ListOf, Scalar, Struct
 from tests.lib.extracts import AS_AT, NUMBERS, frame, patient
@@ -62,7 +63,7 @@ def frames(feed: str) -> st.SearchStrategy[pl.DataFrame]:
 
 def asked_of_each_row(feed: str, rows: pl.DataFrame, context: Context) -> pl.DataFrame:
     tests = [rule.broken(context).fill_null(value=False).alias(rule.name) for rule in rules_of(feed)]
-    return rows.select(pl.int_range(pl.len()).alias("row"), *tests).drop("row")
+    return with_verdicts(rows, tests).select(pl.int_range(pl.len()).alias("row"), *tests).drop("row")
 
 
 @pytest.mark.parametrize("feed", FEEDS)
